@@ -1,0 +1,1 @@
+"""The Runwire server: gRPC services over SQLAlchemy and fsspec."""

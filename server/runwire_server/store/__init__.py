@@ -1,0 +1,1 @@
+"""Metadata in SQL: one module per noun, of functions that take a transaction first."""

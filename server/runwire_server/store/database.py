@@ -1,0 +1,199 @@
+"""The engine, transactions, and every difference between the databases.
+
+``Database.read()`` and ``Database.write()`` open the one transaction of a request;
+store functions take it as their first argument. No other module knows which
+database it is on, and none sees a driver's exception: those become
+``TransactionConflict`` (run the handler again), ``ConnectionLost`` or
+``StorageUnavailable`` here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from runwire_server.errors import Overloaded, StorageUnavailable
+from runwire_server.retry import ConnectionLost, TransactionConflict
+
+Insert = sqlite.Insert | postgresql.Insert
+
+# SQLite result codes: https://www.sqlite.org/rescode.html (primary code = low byte).
+_SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
+_SQLITE_STORAGE = {
+    8: "the database is read-only",
+    10: "the disk failed",
+    11: "the database file is damaged",
+    13: "the disk is full",
+    14: "the database file cannot be opened",
+}
+# PostgreSQL SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_PG_CONFLICTS = {"40001", "40P01", "55P03"}
+_PG_STORAGE = {"53100": "the disk is full", "25006": "the database is read-only"}
+
+
+class Transaction:
+    """One open transaction. ``now`` (µs) is the same for everything it writes."""
+
+    def __init__(self, connection: sa.Connection):
+        self._connection = connection
+        self.now = time.time_ns() // 1000
+        self.is_postgres = connection.dialect.name == "postgresql"
+
+    def execute(
+        self,
+        statement: sa.Executable,
+        parameters: Sequence[dict[str, Any]] | dict[str, Any] | None = None,
+    ) -> sa.CursorResult[Any]:
+        return self._connection.execute(statement, parameters)
+
+    def insert(self, table: sa.Table) -> Insert:
+        """An INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+        return postgresql.insert(table) if self.is_postgres else sqlite.insert(table)
+
+    def locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """The query with its rows locked until commit (SQLite locks the whole file anyway)."""
+        return query.with_for_update() if self.is_postgres else query
+
+    @property
+    def connection(self) -> sa.Connection:
+        return self._connection
+
+
+class Database:
+    """A database by its URL. Safe for threads; make a new one after fork or spawn.
+
+    ``pool_size`` bounds the connections, and with them the transactions under way:
+    a request that gets none within ``pool_timeout_s`` is refused as ``Overloaded``.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 16, pool_timeout_s: float = 10.0):
+        self.url = sa.make_url(url)
+        if self.url.drivername in ("postgresql", "postgres"):
+            self.url = self.url.set(drivername="postgresql+psycopg")
+        self.is_postgres = self.url.get_backend_name() == "postgresql"
+        if not self.is_postgres and self.url.get_backend_name() != "sqlite":
+            raise ValueError(
+                f"backend store {url!r}: only sqlite:// and postgresql:// are supported"
+            )
+        # Threads of one process queue here, fairly, and not in SQLite's busy loop,
+        # which is for other processes only.
+        self._sqlite_writer = threading.Lock()
+        self._pool_timeout_s = pool_timeout_s
+        if not self.is_postgres and self.url.database not in (None, "", ":memory:"):
+            Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        self.engine = sa.create_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=pool_timeout_s,
+            pool_pre_ping=self.is_postgres,
+            hide_parameters=True,
+        )
+        if not self.is_postgres:
+            sa.event.listen(self.engine, "connect", _set_up_sqlite)
+            sa.event.listen(self.engine, "begin", _begin_sqlite)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """One snapshot to read from."""
+        with _translated(), self.engine.connect() as connection:
+            if self.is_postgres:
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield Transaction(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that commits at the end of the block, or leaves no trace."""
+        if self.is_postgres:
+            with _translated(), self.engine.begin() as connection:
+                yield Transaction(connection)
+            return
+        if not self._sqlite_writer.acquire(timeout=self._pool_timeout_s):
+            raise Overloaded(what="the database is busy")
+        try:
+            with _translated(), self.engine.connect() as connection:
+                connection = connection.execution_options(runwire_write=True)
+                with connection.begin():
+                    yield Transaction(connection)
+        finally:
+            self._sqlite_writer.release()
+
+    def check(self) -> None:
+        """Raises ``StorageUnavailable`` where the database does not answer."""
+        with self.read() as tx:
+            tx.execute(sa.text("SELECT 1"))
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # SQLAlchemy begins transactions itself (_begin_sqlite), the driver must not.
+    connection.isolation_level = None
+    # page_size and auto_vacuum count for a new file only. 16 KiB pages doubled the
+    # rate of blob writes over 4 KiB; incremental vacuum gives space back after a gc.
+    for pragma in (
+        "page_size = 16384",
+        "auto_vacuum = INCREMENTAL",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "busy_timeout = 10000",
+        "case_sensitive_like = ON",
+        "cache_size = -65536",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # IMMEDIATE: a writer takes its lock at once. A transaction that reads first and
+    # writes later could otherwise fail half-way with no retry but from the start.
+    write = connection.get_execution_options().get("runwire_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.TimeoutError as error:
+        raise Overloaded(what="all database connections are in use") from error
+    except sa.exc.IntegrityError as error:
+        # Another transaction took a unique key first. The next attempt sees its row
+        # and answers with the right error, or finds that there is nothing left to do.
+        raise TransactionConflict(what="another call changed the same rows") from error
+    except sa.exc.DBAPIError as error:
+        raise _translate(error) from error
+
+
+def _translate(error: sa.exc.DBAPIError) -> Exception:
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code in (_SQLITE_BUSY, _SQLITE_LOCKED):
+            return TransactionConflict(what="the database is busy")
+        if code in _SQLITE_STORAGE:
+            return StorageUnavailable(_SQLITE_STORAGE[code])
+        return error
+    state = getattr(cause, "sqlstate", None) or ""
+    if state in _PG_CONFLICTS:
+        return TransactionConflict(what="the database was busy with the same rows")
+    if state in _PG_STORAGE:
+        return StorageUnavailable(_PG_STORAGE[state])
+    if (
+        error.connection_invalidated
+        or state[:2] in ("08", "57")
+        or (not state and isinstance(error, sa.exc.OperationalError))
+    ):
+        return ConnectionLost("the database is away")
+    return error

@@ -1,0 +1,339 @@
+"""The schema, once. Migrations must produce exactly this (a test compares them).
+
+Rules that let one schema run on SQLite, PostgreSQL and the engines that speak it
+(Citus, CockroachDB, YugabyteDB): no database-generated ids, sequences, triggers or
+foreign keys across nouns; ``run_id`` (random) leads every key of run data; values
+stay under 1 MB; rows are touched in key order.
+
+Times are integers: microseconds since 1970, UTC. ``revision`` grows with every
+change of a row, under its lock, and is the etag.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# Experiments ------------------------------------------------------------------
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("workspace", String(255), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Column("delete_time", BigInteger),
+    Column("revision", BigInteger, nullable=False),
+    # A deleted name can be used again.
+    Index(
+        "uq_experiments_live_name",
+        "workspace",
+        "name",
+        unique=True,
+        sqlite_where=text("delete_time IS NULL"),
+        postgresql_where=text("delete_time IS NULL"),
+    ),
+)
+
+experiment_tags = Table(
+    "experiment_tags",
+    metadata,
+    Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# Runs -------------------------------------------------------------------------
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("experiment_id", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("state", Integer, nullable=False),  # Run.State
+    Column("user", Text, nullable=False),
+    # Source: what a filter can ask for in columns, the whole message beside it.
+    Column("source_name", Text, nullable=False),
+    Column("git_commit", Text, nullable=False),
+    Column("source", LargeBinary, nullable=False),
+    Column("parent_run_id", String(32), nullable=False),
+    Column("forked_run_id", String(32), nullable=False),
+    Column("forked_step", BigInteger),
+    Column("create_time", BigInteger, nullable=False),
+    Column("start_time", BigInteger),
+    Column("end_time", BigInteger),
+    Column("heartbeat_time", BigInteger),
+    Column("delete_time", BigInteger),
+    Column("stop_reason", Text),  # set: somebody asked the run to stop
+    # A FinishRunRequest that waits for its writers (serialized), else null.
+    Column("pending_finish", LargeBinary),
+    # Points were acknowledged that metric_summaries does not hold yet.
+    Column("summaries_stale", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("ix_runs_experiment_id_start_time", "experiment_id", "start_time", "run_id"),
+    Index("ix_runs_parent_run_id", "parent_run_id"),
+    Index(
+        "ix_runs_stale",
+        "experiment_id",
+        sqlite_where=text("summaries_stale"),
+        postgresql_where=text("summaries_stale"),
+    ),
+)
+
+run_params = Table(
+    "run_params",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("number", Double),  # the value where it is a finite number, for filters
+)
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+run_inputs = Table(
+    "run_inputs",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("input_id", String(64), primary_key=True),  # SHA-256 of the message: idempotent
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("dataset_input", LargeBinary, nullable=False),  # DatasetInput
+    Index("ix_run_inputs_digest", "digest"),
+)
+
+# Every create and verb that carried a request_id, remembered for 24 hours.
+requests = Table(
+    "requests",
+    metadata,
+    Column("request_id", String(128), primary_key=True),
+    Column("method", String(64), nullable=False),
+    Column("request_hash", String(64), nullable=False),
+    Column("resource", Text, nullable=False),  # its key, for the method to find it again
+    Column("create_time", BigInteger, nullable=False),
+    Index("ix_requests_create_time", "create_time"),
+)
+
+# Metrics ----------------------------------------------------------------------
+
+metric_keys = Table(
+    "metric_keys",
+    metadata,
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),  # hash of the name
+    Column("name", Text, nullable=False),
+)
+
+metric_writers = Table(
+    "metric_writers",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("writer_id", String(64), primary_key=True),
+    Column("committed_sequence", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),  # the writer's own, given back with acks
+    Column("summarized_sequence", BigInteger, nullable=False),  # metric_summaries hold up to here
+    Column("closed", Boolean, nullable=False),  # it finished the run: no further batches
+    Column("open_time", BigInteger, nullable=False),
+)
+
+# The write-ahead log: one row per batch that carried points, as it came.
+metric_frames = Table(
+    "metric_frames",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("writer_id", String(64), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("points", BigInteger, nullable=False),
+    Column("step_min", BigInteger, nullable=False),
+    Column("step_max", BigInteger, nullable=False),
+    Column("receive_time", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),  # metrics/frames.py
+)
+
+# One row per (run, series), what search and Run.metrics read. NaN is stored as
+# NULL on both databases (SQLite has no NaN), so a null `last` is a NaN.
+metric_summaries = Table(
+    "metric_summaries",
+    metadata,
+    Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("run_id", String(32), primary_key=True),
+    Column("points", BigInteger, nullable=False),
+    Column("first_step", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),
+    Column("last", Double),
+    Column("min", Double),  # over finite values, as are max, sum and mean
+    Column("max", Double),
+    Column("sum", Double, nullable=False),
+    Column("mean", Double),
+    Column("non_finite", BigInteger, nullable=False),
+    Index("uq_metric_summaries_run_id_key_id", "run_id", "key_id", unique=True),
+)
+
+# Artifacts --------------------------------------------------------------------
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("workspace", String(255), primary_key=True),
+    Column("digest", String(71), primary_key=True),  # "sha256:" and 64 hex digits
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("lease_time", BigInteger, nullable=False),  # not collected before this
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", String(32), primary_key=True),
+    Column("workspace", String(255), nullable=False),
+    Column("digest", String(71), nullable=False),  # as declared; empty: not known yet
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("committed_size", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),  # of the blob store, to go on after a restart
+    Column("stored_digest", String(71), nullable=False),  # set once it is finished
+    Column("expire_time", BigInteger, nullable=False),
+)
+
+# owner: "run/RUN_ID" or "version/WORKSPACE/MODEL/NUMBER".
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("workspace", String(255), nullable=False),
+    Column("digest", String(71), nullable=False),  # empty where uri is set
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("modify_time", BigInteger, nullable=False),
+    Index("ix_artifacts_workspace_digest", "workspace", "digest"),
+)
+
+# Registry ---------------------------------------------------------------------
+
+# The row that every registry change of a workspace locks to draw its revision.
+registry_revisions = Table(
+    "registry_revisions",
+    metadata,
+    Column("workspace", String(255), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("model_id", String(32), primary_key=True),  # random; a deleted name can be used again
+    Column("workspace", String(255), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("stages", Text, nullable=False),  # JSON list
+    Column("latest_version", BigInteger, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Column("delete_time", BigInteger),
+    Column("revision", BigInteger, nullable=False),
+    Index(
+        "uq_models_live_name",
+        "workspace",
+        "name",
+        unique=True,
+        sqlite_where=text("delete_time IS NULL"),
+        postgresql_where=text("delete_time IS NULL"),
+    ),
+)
+
+model_tags = Table(
+    "model_tags",
+    metadata,
+    Column("model_id", String(32), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("model_id", String(32), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("stage", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("source_run_id", String(32), nullable=False),
+    Column("source_path", Text, nullable=False),
+    Column("source_uri", Text, nullable=False),
+    Column("tree_digest", String(71), nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("creator", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Column("delete_time", BigInteger),
+    Column("revision", BigInteger, nullable=False),
+    Index("ix_model_versions_source_run_id", "source_run_id"),
+)
+
+model_version_tags = Table(
+    "model_version_tags",
+    metadata,
+    Column("model_id", String(32), primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+model_aliases = Table(
+    "model_aliases",
+    metadata,
+    Column("model_id", String(32), primary_key=True),
+    Column("alias", String(255), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+
+# Kept for good: who moved what, when, why.
+model_events = Table(
+    "model_events",
+    metadata,
+    Column("workspace", String(255), primary_key=True),
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Integer, nullable=False),  # ModelEvent.Kind
+    Column("model_id", String(32), nullable=False),
+    Column("model", Text, nullable=False),  # its name at that time
+    Column("version", BigInteger, nullable=False),
+    Column("previous_version", BigInteger, nullable=False),
+    Column("alias", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("previous_stage", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Index("ix_model_events_model_id_revision", "model_id", "revision"),
+)

@@ -1,0 +1,1 @@
+"""How a request is answered: one class per proto service, handlers of a few lines."""

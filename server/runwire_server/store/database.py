@@ -141,17 +141,19 @@ class Database:
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # SQLAlchemy begins transactions itself (_begin_sqlite), the driver must not.
     connection.isolation_level = None
-    # page_size and auto_vacuum count for a new file only. 16 KiB pages doubled the
-    # rate of blob writes over 4 KiB; incremental vacuum gives space back after a gc.
-    for pragma in (
-        "page_size = 16384",
-        "auto_vacuum = INCREMENTAL",
+    # journal_mode can wait for another process that is just making the file.
+    pragmas = ["busy_timeout = 10000"]
+    if connection.execute("PRAGMA page_count").fetchone() == (0,):
+        # For a new file only. 16 KiB pages doubled the rate of blob writes over 4 KiB;
+        # incremental vacuum gives space back after a gc.
+        pragmas += ["page_size = 16384", "auto_vacuum = INCREMENTAL"]
+    pragmas += [
         "journal_mode = WAL",
         "synchronous = FULL",
-        "busy_timeout = 10000",
         "case_sensitive_like = ON",
         "cache_size = -65536",
-    ):
+    ]
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -26,7 +26,11 @@ if _version_not_supported:
 
 
 class ArtifactServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Files of runs and model versions. Bytes are stored once by content; a run or version holds a
+    tree of path -> digest. To store files: FindMissingBlobs, then BatchPutBlobs (many small ones)
+    or UploadBlob (large ones), then CommitArtifacts. A blob that no tree holds is kept for 24
+    hours from when it was last sent, asked for or committed.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -77,58 +81,76 @@ class ArtifactServiceStub(object):
 
 
 class ArtifactServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Files of runs and model versions. Bytes are stored once by content; a run or version holds a
+    tree of path -> digest. To store files: FindMissingBlobs, then BatchPutBlobs (many small ones)
+    or UploadBlob (large ones), then CommitArtifacts. A blob that no tree holds is kept for 24
+    hours from when it was last sent, asked for or committed.
+    """
 
     def FindMissingBlobs(self, request, context):
-        """Which of these the store lacks. Also renews the lease on those it has.
+        """Which of these the store lacks. Renews the lease on those it has.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchPutBlobs(self, request, context):
-        """Many small blobs in one message.
+        """Many small blobs in one message. One that cannot be stored does not keep back the others.
+        Faults: DIGEST_MISMATCH, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadBlob(self, request_iterator, context):
-        """One large blob in chunks, resumable at the last acknowledged byte.
+        """One large blob in chunks, resumable at the last acknowledged byte. The caller sends Open,
+        waits for Opened, sends chunks from its committed_size on without gaps, then Finish. Where it
+        half-closes before, what it sent is kept for a later call. Opening an upload ends any other
+        call on it. Errors: NOT_FOUND (upload_id), OFFSET_GAP, CHECKSUM_MISMATCH, DIGEST_MISMATCH (the
+        upload is forgotten), UNIMPLEMENTED (codec).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUpload(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """How far an upload is. Errors: NOT_FOUND (also once it has expired).
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DownloadArtifact(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The bytes of a file or of a blob, or a range of them, in order. To resume, ask again from the
+        next offset. Errors: NOT_FOUND, FIELD_INVALID (an offset past the end; a uri, which has no
+        bytes here).
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CommitArtifacts(self, request_iterator, context):
-        """Points paths at blobs, all or nothing. Bytes first, names last: a reader
-        never sees half a tree. One message is enough for most; a large tree goes in
-        several, and applies as a whole when the caller half-closes.
+        """Points paths at blobs, all or nothing. Bytes first, names last: a reader never sees half a
+        tree. One message is enough for most; a large tree goes in several, and applies as a whole
+        when the caller half-closes. A repeat leads to the same tree. Errors: NOT_FOUND, DELETED,
+        TREE_SEALED, BLOBS_MISSING, REQUEST_ID_REUSED, QUOTA (more than 1,000,000 artifacts).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListArtifacts(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A page of a tree: files and directories under a prefix, by path. Errors: NOT_FOUND (the
+        owner; a prefix under which nothing lies is an empty list), PAGE_TOKEN_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteArtifacts(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Takes files out of a tree. A path that is not there is none. Errors: NOT_FOUND, DELETED,
+        TREE_SEALED.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -185,7 +207,11 @@ def add_ArtifactServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ArtifactService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Files of runs and model versions. Bytes are stored once by content; a run or version holds a
+    tree of path -> digest. To store files: FindMissingBlobs, then BatchPutBlobs (many small ones)
+    or UploadBlob (large ones), then CommitArtifacts. A blob that no tree holds is kept for 24
+    hours from when it was last sent, asked for or committed.
+    """
 
     @staticmethod
     def FindMissingBlobs(request,

@@ -18,110 +18,166 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class ArtifactServiceStub:
+    """Files of runs and model versions. Bytes are stored once by content; a run or version holds a
+    tree of path -> digest. To store files: FindMissingBlobs, then BatchPutBlobs (many small ones)
+    or UploadBlob (large ones), then CommitArtifacts. A blob that no tree holds is kept for 24
+    hours from when it was last sent, asked for or committed.
+    """
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     FindMissingBlobs: grpc.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.FindMissingBlobsRequest,
         runwire.v1.artifact_service_pb2.FindMissingBlobsResponse,
     ]
-    """Which of these the store lacks. Also renews the lease on those it has."""
+    """Which of these the store lacks. Renews the lease on those it has."""
 
     BatchPutBlobs: grpc.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.BatchPutBlobsRequest,
         runwire.v1.artifact_service_pb2.BatchPutBlobsResponse,
     ]
-    """Many small blobs in one message."""
+    """Many small blobs in one message. One that cannot be stored does not keep back the others.
+    Faults: DIGEST_MISMATCH, FIELD_INVALID.
+    """
 
     UploadBlob: grpc.StreamStreamMultiCallable[
         runwire.v1.artifact_service_pb2.UploadBlobRequest,
         runwire.v1.artifact_service_pb2.UploadBlobResponse,
     ]
-    """One large blob in chunks, resumable at the last acknowledged byte."""
+    """One large blob in chunks, resumable at the last acknowledged byte. The caller sends Open,
+    waits for Opened, sends chunks from its committed_size on without gaps, then Finish. Where it
+    half-closes before, what it sent is kept for a later call. Opening an upload ends any other
+    call on it. Errors: NOT_FOUND (upload_id), OFFSET_GAP, CHECKSUM_MISMATCH, DIGEST_MISMATCH (the
+    upload is forgotten), UNIMPLEMENTED (codec).
+    """
 
     GetUpload: grpc.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.GetUploadRequest,
         runwire.v1.artifact_service_pb2.GetUploadResponse,
     ]
+    """How far an upload is. Errors: NOT_FOUND (also once it has expired)."""
 
     DownloadArtifact: grpc.UnaryStreamMultiCallable[
         runwire.v1.artifact_service_pb2.DownloadArtifactRequest,
         runwire.v1.artifact_service_pb2.DownloadArtifactResponse,
     ]
+    """The bytes of a file or of a blob, or a range of them, in order. To resume, ask again from the
+    next offset. Errors: NOT_FOUND, FIELD_INVALID (an offset past the end; a uri, which has no
+    bytes here).
+    """
 
     CommitArtifacts: grpc.StreamUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.CommitArtifactsRequest,
         runwire.v1.artifact_service_pb2.CommitArtifactsResponse,
     ]
-    """Points paths at blobs, all or nothing. Bytes first, names last: a reader
-    never sees half a tree. One message is enough for most; a large tree goes in
-    several, and applies as a whole when the caller half-closes.
+    """Points paths at blobs, all or nothing. Bytes first, names last: a reader never sees half a
+    tree. One message is enough for most; a large tree goes in several, and applies as a whole
+    when the caller half-closes. A repeat leads to the same tree. Errors: NOT_FOUND, DELETED,
+    TREE_SEALED, BLOBS_MISSING, REQUEST_ID_REUSED, QUOTA (more than 1,000,000 artifacts).
     """
 
     ListArtifacts: grpc.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.ListArtifactsRequest,
         runwire.v1.artifact_service_pb2.ListArtifactsResponse,
     ]
+    """A page of a tree: files and directories under a prefix, by path. Errors: NOT_FOUND (the
+    owner; a prefix under which nothing lies is an empty list), PAGE_TOKEN_MISMATCH.
+    """
 
     DeleteArtifacts: grpc.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.DeleteArtifactsRequest,
         runwire.v1.artifact_service_pb2.DeleteArtifactsResponse,
     ]
+    """Takes files out of a tree. A path that is not there is none. Errors: NOT_FOUND, DELETED,
+    TREE_SEALED.
+    """
 
 class ArtifactServiceAsyncStub:
+    """Files of runs and model versions. Bytes are stored once by content; a run or version holds a
+    tree of path -> digest. To store files: FindMissingBlobs, then BatchPutBlobs (many small ones)
+    or UploadBlob (large ones), then CommitArtifacts. A blob that no tree holds is kept for 24
+    hours from when it was last sent, asked for or committed.
+    """
+
     FindMissingBlobs: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.FindMissingBlobsRequest,
         runwire.v1.artifact_service_pb2.FindMissingBlobsResponse,
     ]
-    """Which of these the store lacks. Also renews the lease on those it has."""
+    """Which of these the store lacks. Renews the lease on those it has."""
 
     BatchPutBlobs: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.BatchPutBlobsRequest,
         runwire.v1.artifact_service_pb2.BatchPutBlobsResponse,
     ]
-    """Many small blobs in one message."""
+    """Many small blobs in one message. One that cannot be stored does not keep back the others.
+    Faults: DIGEST_MISMATCH, FIELD_INVALID.
+    """
 
     UploadBlob: grpc.aio.StreamStreamMultiCallable[
         runwire.v1.artifact_service_pb2.UploadBlobRequest,
         runwire.v1.artifact_service_pb2.UploadBlobResponse,
     ]
-    """One large blob in chunks, resumable at the last acknowledged byte."""
+    """One large blob in chunks, resumable at the last acknowledged byte. The caller sends Open,
+    waits for Opened, sends chunks from its committed_size on without gaps, then Finish. Where it
+    half-closes before, what it sent is kept for a later call. Opening an upload ends any other
+    call on it. Errors: NOT_FOUND (upload_id), OFFSET_GAP, CHECKSUM_MISMATCH, DIGEST_MISMATCH (the
+    upload is forgotten), UNIMPLEMENTED (codec).
+    """
 
     GetUpload: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.GetUploadRequest,
         runwire.v1.artifact_service_pb2.GetUploadResponse,
     ]
+    """How far an upload is. Errors: NOT_FOUND (also once it has expired)."""
 
     DownloadArtifact: grpc.aio.UnaryStreamMultiCallable[
         runwire.v1.artifact_service_pb2.DownloadArtifactRequest,
         runwire.v1.artifact_service_pb2.DownloadArtifactResponse,
     ]
+    """The bytes of a file or of a blob, or a range of them, in order. To resume, ask again from the
+    next offset. Errors: NOT_FOUND, FIELD_INVALID (an offset past the end; a uri, which has no
+    bytes here).
+    """
 
     CommitArtifacts: grpc.aio.StreamUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.CommitArtifactsRequest,
         runwire.v1.artifact_service_pb2.CommitArtifactsResponse,
     ]
-    """Points paths at blobs, all or nothing. Bytes first, names last: a reader
-    never sees half a tree. One message is enough for most; a large tree goes in
-    several, and applies as a whole when the caller half-closes.
+    """Points paths at blobs, all or nothing. Bytes first, names last: a reader never sees half a
+    tree. One message is enough for most; a large tree goes in several, and applies as a whole
+    when the caller half-closes. A repeat leads to the same tree. Errors: NOT_FOUND, DELETED,
+    TREE_SEALED, BLOBS_MISSING, REQUEST_ID_REUSED, QUOTA (more than 1,000,000 artifacts).
     """
 
     ListArtifacts: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.ListArtifactsRequest,
         runwire.v1.artifact_service_pb2.ListArtifactsResponse,
     ]
+    """A page of a tree: files and directories under a prefix, by path. Errors: NOT_FOUND (the
+    owner; a prefix under which nothing lies is an empty list), PAGE_TOKEN_MISMATCH.
+    """
 
     DeleteArtifacts: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.artifact_service_pb2.DeleteArtifactsRequest,
         runwire.v1.artifact_service_pb2.DeleteArtifactsResponse,
     ]
+    """Takes files out of a tree. A path that is not there is none. Errors: NOT_FOUND, DELETED,
+    TREE_SEALED.
+    """
 
 class ArtifactServiceServicer(metaclass=abc.ABCMeta):
+    """Files of runs and model versions. Bytes are stored once by content; a run or version holds a
+    tree of path -> digest. To store files: FindMissingBlobs, then BatchPutBlobs (many small ones)
+    or UploadBlob (large ones), then CommitArtifacts. A blob that no tree holds is kept for 24
+    hours from when it was last sent, asked for or committed.
+    """
+
     @abc.abstractmethod
     def FindMissingBlobs(
         self,
         request: runwire.v1.artifact_service_pb2.FindMissingBlobsRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.artifact_service_pb2.FindMissingBlobsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.FindMissingBlobsResponse]]:
-        """Which of these the store lacks. Also renews the lease on those it has."""
+        """Which of these the store lacks. Renews the lease on those it has."""
 
     @abc.abstractmethod
     def BatchPutBlobs(
@@ -129,7 +185,9 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.artifact_service_pb2.BatchPutBlobsRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.artifact_service_pb2.BatchPutBlobsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.BatchPutBlobsResponse]]:
-        """Many small blobs in one message."""
+        """Many small blobs in one message. One that cannot be stored does not keep back the others.
+        Faults: DIGEST_MISMATCH, FIELD_INVALID.
+        """
 
     @abc.abstractmethod
     def UploadBlob(
@@ -137,21 +195,31 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[runwire.v1.artifact_service_pb2.UploadBlobRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.artifact_service_pb2.UploadBlobResponse], collections.abc.AsyncIterator[runwire.v1.artifact_service_pb2.UploadBlobResponse]]:
-        """One large blob in chunks, resumable at the last acknowledged byte."""
+        """One large blob in chunks, resumable at the last acknowledged byte. The caller sends Open,
+        waits for Opened, sends chunks from its committed_size on without gaps, then Finish. Where it
+        half-closes before, what it sent is kept for a later call. Opening an upload ends any other
+        call on it. Errors: NOT_FOUND (upload_id), OFFSET_GAP, CHECKSUM_MISMATCH, DIGEST_MISMATCH (the
+        upload is forgotten), UNIMPLEMENTED (codec).
+        """
 
     @abc.abstractmethod
     def GetUpload(
         self,
         request: runwire.v1.artifact_service_pb2.GetUploadRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.artifact_service_pb2.GetUploadResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.GetUploadResponse]]: ...
+    ) -> typing.Union[runwire.v1.artifact_service_pb2.GetUploadResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.GetUploadResponse]]:
+        """How far an upload is. Errors: NOT_FOUND (also once it has expired)."""
 
     @abc.abstractmethod
     def DownloadArtifact(
         self,
         request: runwire.v1.artifact_service_pb2.DownloadArtifactRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[runwire.v1.artifact_service_pb2.DownloadArtifactResponse], collections.abc.AsyncIterator[runwire.v1.artifact_service_pb2.DownloadArtifactResponse]]: ...
+    ) -> typing.Union[collections.abc.Iterator[runwire.v1.artifact_service_pb2.DownloadArtifactResponse], collections.abc.AsyncIterator[runwire.v1.artifact_service_pb2.DownloadArtifactResponse]]:
+        """The bytes of a file or of a blob, or a range of them, in order. To resume, ask again from the
+        next offset. Errors: NOT_FOUND, FIELD_INVALID (an offset past the end; a uri, which has no
+        bytes here).
+        """
 
     @abc.abstractmethod
     def CommitArtifacts(
@@ -159,9 +227,10 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[runwire.v1.artifact_service_pb2.CommitArtifactsRequest],
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.artifact_service_pb2.CommitArtifactsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.CommitArtifactsResponse]]:
-        """Points paths at blobs, all or nothing. Bytes first, names last: a reader
-        never sees half a tree. One message is enough for most; a large tree goes in
-        several, and applies as a whole when the caller half-closes.
+        """Points paths at blobs, all or nothing. Bytes first, names last: a reader never sees half a
+        tree. One message is enough for most; a large tree goes in several, and applies as a whole
+        when the caller half-closes. A repeat leads to the same tree. Errors: NOT_FOUND, DELETED,
+        TREE_SEALED, BLOBS_MISSING, REQUEST_ID_REUSED, QUOTA (more than 1,000,000 artifacts).
         """
 
     @abc.abstractmethod
@@ -169,13 +238,19 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: runwire.v1.artifact_service_pb2.ListArtifactsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.artifact_service_pb2.ListArtifactsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.ListArtifactsResponse]]: ...
+    ) -> typing.Union[runwire.v1.artifact_service_pb2.ListArtifactsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.ListArtifactsResponse]]:
+        """A page of a tree: files and directories under a prefix, by path. Errors: NOT_FOUND (the
+        owner; a prefix under which nothing lies is an empty list), PAGE_TOKEN_MISMATCH.
+        """
 
     @abc.abstractmethod
     def DeleteArtifacts(
         self,
         request: runwire.v1.artifact_service_pb2.DeleteArtifactsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.artifact_service_pb2.DeleteArtifactsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.DeleteArtifactsResponse]]: ...
+    ) -> typing.Union[runwire.v1.artifact_service_pb2.DeleteArtifactsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.DeleteArtifactsResponse]]:
+        """Takes files out of a tree. A path that is not there is none. Errors: NOT_FOUND, DELETED,
+        TREE_SEALED.
+        """
 
 def add_ArtifactServiceServicer_to_server(servicer: ArtifactServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ExperimentServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Experiments: made, found, changed, deleted and restored.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -67,40 +68,50 @@ class ExperimentServiceStub(object):
 
 
 class ExperimentServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Experiments: made, found, changed, deleted and restored.
+    """
 
     def CreateExperiment(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Makes an experiment. Errors: ALREADY_EXISTS (without get_existing), REQUEST_ID_REUSED.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExperiment(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """One experiment, by id (in the trash too) or by name (not in the trash). Errors: NOT_FOUND.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchExperiments(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A page of the experiments that match. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateExperiment(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Writes what the mask names. A call that changes nothing succeeds with any etag.
+        Errors: NOT_FOUND, DELETED, ALREADY_EXISTS (the new name), ETAG_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteExperiment(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Puts an experiment in the trash, and its runs out of sight with it. A repeat changes
+        nothing. Errors: NOT_FOUND, ETAG_MISMATCH, FIELD_INVALID for "0".
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RestoreExperiment(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Takes an experiment out of the trash. A repeat changes nothing. Errors: NOT_FOUND,
+        ALREADY_EXISTS where its name was taken meanwhile.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -147,7 +158,8 @@ def add_ExperimentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExperimentService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Experiments: made, found, changed, deleted and restored.
+    """
 
     @staticmethod
     def CreateExperiment(request,

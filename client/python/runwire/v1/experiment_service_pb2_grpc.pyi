@@ -18,109 +18,151 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class ExperimentServiceStub:
+    """Experiments: made, found, changed, deleted and restored."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateExperiment: grpc.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.CreateExperimentRequest,
         runwire.v1.experiment_service_pb2.CreateExperimentResponse,
     ]
+    """Makes an experiment. Errors: ALREADY_EXISTS (without get_existing), REQUEST_ID_REUSED."""
 
     GetExperiment: grpc.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.GetExperimentRequest,
         runwire.v1.experiment_service_pb2.GetExperimentResponse,
     ]
+    """One experiment, by id (in the trash too) or by name (not in the trash). Errors: NOT_FOUND."""
 
     SearchExperiments: grpc.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.SearchExperimentsRequest,
         runwire.v1.experiment_service_pb2.SearchExperimentsResponse,
     ]
+    """A page of the experiments that match. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     UpdateExperiment: grpc.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.UpdateExperimentRequest,
         runwire.v1.experiment_service_pb2.UpdateExperimentResponse,
     ]
+    """Writes what the mask names. A call that changes nothing succeeds with any etag.
+    Errors: NOT_FOUND, DELETED, ALREADY_EXISTS (the new name), ETAG_MISMATCH.
+    """
 
     DeleteExperiment: grpc.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.DeleteExperimentRequest,
         runwire.v1.experiment_service_pb2.DeleteExperimentResponse,
     ]
+    """Puts an experiment in the trash, and its runs out of sight with it. A repeat changes
+    nothing. Errors: NOT_FOUND, ETAG_MISMATCH, FIELD_INVALID for "0".
+    """
 
     RestoreExperiment: grpc.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.RestoreExperimentRequest,
         runwire.v1.experiment_service_pb2.RestoreExperimentResponse,
     ]
+    """Takes an experiment out of the trash. A repeat changes nothing. Errors: NOT_FOUND,
+    ALREADY_EXISTS where its name was taken meanwhile.
+    """
 
 class ExperimentServiceAsyncStub:
+    """Experiments: made, found, changed, deleted and restored."""
+
     CreateExperiment: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.CreateExperimentRequest,
         runwire.v1.experiment_service_pb2.CreateExperimentResponse,
     ]
+    """Makes an experiment. Errors: ALREADY_EXISTS (without get_existing), REQUEST_ID_REUSED."""
 
     GetExperiment: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.GetExperimentRequest,
         runwire.v1.experiment_service_pb2.GetExperimentResponse,
     ]
+    """One experiment, by id (in the trash too) or by name (not in the trash). Errors: NOT_FOUND."""
 
     SearchExperiments: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.SearchExperimentsRequest,
         runwire.v1.experiment_service_pb2.SearchExperimentsResponse,
     ]
+    """A page of the experiments that match. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     UpdateExperiment: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.UpdateExperimentRequest,
         runwire.v1.experiment_service_pb2.UpdateExperimentResponse,
     ]
+    """Writes what the mask names. A call that changes nothing succeeds with any etag.
+    Errors: NOT_FOUND, DELETED, ALREADY_EXISTS (the new name), ETAG_MISMATCH.
+    """
 
     DeleteExperiment: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.DeleteExperimentRequest,
         runwire.v1.experiment_service_pb2.DeleteExperimentResponse,
     ]
+    """Puts an experiment in the trash, and its runs out of sight with it. A repeat changes
+    nothing. Errors: NOT_FOUND, ETAG_MISMATCH, FIELD_INVALID for "0".
+    """
 
     RestoreExperiment: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.experiment_service_pb2.RestoreExperimentRequest,
         runwire.v1.experiment_service_pb2.RestoreExperimentResponse,
     ]
+    """Takes an experiment out of the trash. A repeat changes nothing. Errors: NOT_FOUND,
+    ALREADY_EXISTS where its name was taken meanwhile.
+    """
 
 class ExperimentServiceServicer(metaclass=abc.ABCMeta):
+    """Experiments: made, found, changed, deleted and restored."""
+
     @abc.abstractmethod
     def CreateExperiment(
         self,
         request: runwire.v1.experiment_service_pb2.CreateExperimentRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.experiment_service_pb2.CreateExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.CreateExperimentResponse]]: ...
+    ) -> typing.Union[runwire.v1.experiment_service_pb2.CreateExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.CreateExperimentResponse]]:
+        """Makes an experiment. Errors: ALREADY_EXISTS (without get_existing), REQUEST_ID_REUSED."""
 
     @abc.abstractmethod
     def GetExperiment(
         self,
         request: runwire.v1.experiment_service_pb2.GetExperimentRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.experiment_service_pb2.GetExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.GetExperimentResponse]]: ...
+    ) -> typing.Union[runwire.v1.experiment_service_pb2.GetExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.GetExperimentResponse]]:
+        """One experiment, by id (in the trash too) or by name (not in the trash). Errors: NOT_FOUND."""
 
     @abc.abstractmethod
     def SearchExperiments(
         self,
         request: runwire.v1.experiment_service_pb2.SearchExperimentsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.experiment_service_pb2.SearchExperimentsResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.SearchExperimentsResponse]]: ...
+    ) -> typing.Union[runwire.v1.experiment_service_pb2.SearchExperimentsResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.SearchExperimentsResponse]]:
+        """A page of the experiments that match. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     @abc.abstractmethod
     def UpdateExperiment(
         self,
         request: runwire.v1.experiment_service_pb2.UpdateExperimentRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.experiment_service_pb2.UpdateExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.UpdateExperimentResponse]]: ...
+    ) -> typing.Union[runwire.v1.experiment_service_pb2.UpdateExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.UpdateExperimentResponse]]:
+        """Writes what the mask names. A call that changes nothing succeeds with any etag.
+        Errors: NOT_FOUND, DELETED, ALREADY_EXISTS (the new name), ETAG_MISMATCH.
+        """
 
     @abc.abstractmethod
     def DeleteExperiment(
         self,
         request: runwire.v1.experiment_service_pb2.DeleteExperimentRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.experiment_service_pb2.DeleteExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.DeleteExperimentResponse]]: ...
+    ) -> typing.Union[runwire.v1.experiment_service_pb2.DeleteExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.DeleteExperimentResponse]]:
+        """Puts an experiment in the trash, and its runs out of sight with it. A repeat changes
+        nothing. Errors: NOT_FOUND, ETAG_MISMATCH, FIELD_INVALID for "0".
+        """
 
     @abc.abstractmethod
     def RestoreExperiment(
         self,
         request: runwire.v1.experiment_service_pb2.RestoreExperimentRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.experiment_service_pb2.RestoreExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.RestoreExperimentResponse]]: ...
+    ) -> typing.Union[runwire.v1.experiment_service_pb2.RestoreExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.RestoreExperimentResponse]]:
+        """Takes an experiment out of the trash. A repeat changes nothing. Errors: NOT_FOUND,
+        ALREADY_EXISTS where its name was taken meanwhile.
+        """
 
 def add_ExperimentServiceServicer_to_server(servicer: ExperimentServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

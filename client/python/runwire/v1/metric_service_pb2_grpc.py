@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class MetricServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Metrics, and what else a running job logs. A writer is one source of batches, with a random
+    writer_id of its own; any number of them may write to a run at the same time.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -67,45 +69,60 @@ class MetricServiceStub(object):
 
 
 class MetricServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Metrics, and what else a running job logs. A writer is one source of batches, with a random
+    writer_id of its own; any number of them may write to a run at the same time.
+    """
 
     def LogBatch(self, request, context):
-        """One self-contained batch: works through any proxy, from any language, over
-        HTTP/1.1 too, and holds no thread of the server.
+        """One self-contained batch: works through any proxy, from any language, over HTTP/1.1 too, and
+        holds no thread of the server. With a writer_id a batch that is stored already is
+        acknowledged and not stored twice; without one a retry may store it twice. A run that is over
+        still takes batches of writers that had begun before, until FinishRun closes them. Errors:
+        NOT_FOUND, DELETED (the run), RUN_SEALED (for other writers), SEQUENCE_GAP.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamBatches(self, request_iterator, context):
-        """The same batches on one long-lived call, with cumulative acks and pacing.
+        """The same batches on one long-lived call, with cumulative acks and pacing. Sequences grow by
+        one; batches up to the committed sequence are skipped. An error ends the call: open it again
+        and go on after Opened.committed_sequence. Errors: those of LogBatch, QUOTA (names declared).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetWriter(self, request, context):
-        """Where a writer stands: the resume point after any loss of contact.
+        """Where a writer stands: the resume point after any loss of contact. A writer that never wrote
+        stands at 0. Errors: NOT_FOUND, DELETED (the run).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSeries(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A page of the series of a run with their statistics, by key. Sees everything acknowledged
+        before the call. Errors: NOT_FOUND, DELETED (the run), PAGE_TOKEN_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReadSeries(self, request, context):
-        """A finite read: raw or reduced, many runs by many keys, in bounded messages.
+        """A finite read: raw or reduced, many runs by many keys, in messages of at most 1 MiB. Series
+        come one after the other, by run as asked for and then by key; the points of one are ordered
+        by (step, time, arrival). A series without a point in the range has one response, empty. Sees
+        everything acknowledged before the call. Errors: NOT_FOUND, DELETED (a run), UNIMPLEMENTED (a
+        reduction that this server does not have).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TailSeries(self, request, context):
-        """An endless read: history from a cursor, then what arrives.
+        """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
+        NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,7 +170,9 @@ def add_MetricServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MetricService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Metrics, and what else a running job logs. A writer is one source of batches, with a random
+    writer_id of its own; any number of them may write to a run at the same time.
+    """
 
     @staticmethod
     def LogBatch(request,

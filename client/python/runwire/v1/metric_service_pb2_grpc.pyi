@@ -18,91 +18,142 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class MetricServiceStub:
+    """Metrics, and what else a running job logs. A writer is one source of batches, with a random
+    writer_id of its own; any number of them may write to a run at the same time.
+    """
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     LogBatch: grpc.UnaryUnaryMultiCallable[
         runwire.v1.metric_service_pb2.LogBatchRequest,
         runwire.v1.metric_service_pb2.LogBatchResponse,
     ]
-    """One self-contained batch: works through any proxy, from any language, over
-    HTTP/1.1 too, and holds no thread of the server.
+    """One self-contained batch: works through any proxy, from any language, over HTTP/1.1 too, and
+    holds no thread of the server. With a writer_id a batch that is stored already is
+    acknowledged and not stored twice; without one a retry may store it twice. A run that is over
+    still takes batches of writers that had begun before, until FinishRun closes them. Errors:
+    NOT_FOUND, DELETED (the run), RUN_SEALED (for other writers), SEQUENCE_GAP.
     """
 
     StreamBatches: grpc.StreamStreamMultiCallable[
         runwire.v1.metric_service_pb2.StreamBatchesRequest,
         runwire.v1.metric_service_pb2.StreamBatchesResponse,
     ]
-    """The same batches on one long-lived call, with cumulative acks and pacing."""
+    """The same batches on one long-lived call, with cumulative acks and pacing. Sequences grow by
+    one; batches up to the committed sequence are skipped. An error ends the call: open it again
+    and go on after Opened.committed_sequence. Errors: those of LogBatch, QUOTA (names declared).
+    """
 
     GetWriter: grpc.UnaryUnaryMultiCallable[
         runwire.v1.metric_service_pb2.GetWriterRequest,
         runwire.v1.metric_service_pb2.GetWriterResponse,
     ]
-    """Where a writer stands: the resume point after any loss of contact."""
+    """Where a writer stands: the resume point after any loss of contact. A writer that never wrote
+    stands at 0. Errors: NOT_FOUND, DELETED (the run).
+    """
 
     ListSeries: grpc.UnaryUnaryMultiCallable[
         runwire.v1.metric_service_pb2.ListSeriesRequest,
         runwire.v1.metric_service_pb2.ListSeriesResponse,
     ]
+    """A page of the series of a run with their statistics, by key. Sees everything acknowledged
+    before the call. Errors: NOT_FOUND, DELETED (the run), PAGE_TOKEN_MISMATCH.
+    """
 
     ReadSeries: grpc.UnaryStreamMultiCallable[
         runwire.v1.metric_service_pb2.ReadSeriesRequest,
         runwire.v1.metric_service_pb2.ReadSeriesResponse,
     ]
-    """A finite read: raw or reduced, many runs by many keys, in bounded messages."""
+    """A finite read: raw or reduced, many runs by many keys, in messages of at most 1 MiB. Series
+    come one after the other, by run as asked for and then by key; the points of one are ordered
+    by (step, time, arrival). A series without a point in the range has one response, empty. Sees
+    everything acknowledged before the call. Errors: NOT_FOUND, DELETED (a run), UNIMPLEMENTED (a
+    reduction that this server does not have).
+    """
 
     TailSeries: grpc.UnaryStreamMultiCallable[
         runwire.v1.metric_service_pb2.TailSeriesRequest,
         runwire.v1.metric_service_pb2.TailSeriesResponse,
     ]
-    """An endless read: history from a cursor, then what arrives."""
+    """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
+    NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
+    """
 
 class MetricServiceAsyncStub:
+    """Metrics, and what else a running job logs. A writer is one source of batches, with a random
+    writer_id of its own; any number of them may write to a run at the same time.
+    """
+
     LogBatch: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.metric_service_pb2.LogBatchRequest,
         runwire.v1.metric_service_pb2.LogBatchResponse,
     ]
-    """One self-contained batch: works through any proxy, from any language, over
-    HTTP/1.1 too, and holds no thread of the server.
+    """One self-contained batch: works through any proxy, from any language, over HTTP/1.1 too, and
+    holds no thread of the server. With a writer_id a batch that is stored already is
+    acknowledged and not stored twice; without one a retry may store it twice. A run that is over
+    still takes batches of writers that had begun before, until FinishRun closes them. Errors:
+    NOT_FOUND, DELETED (the run), RUN_SEALED (for other writers), SEQUENCE_GAP.
     """
 
     StreamBatches: grpc.aio.StreamStreamMultiCallable[
         runwire.v1.metric_service_pb2.StreamBatchesRequest,
         runwire.v1.metric_service_pb2.StreamBatchesResponse,
     ]
-    """The same batches on one long-lived call, with cumulative acks and pacing."""
+    """The same batches on one long-lived call, with cumulative acks and pacing. Sequences grow by
+    one; batches up to the committed sequence are skipped. An error ends the call: open it again
+    and go on after Opened.committed_sequence. Errors: those of LogBatch, QUOTA (names declared).
+    """
 
     GetWriter: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.metric_service_pb2.GetWriterRequest,
         runwire.v1.metric_service_pb2.GetWriterResponse,
     ]
-    """Where a writer stands: the resume point after any loss of contact."""
+    """Where a writer stands: the resume point after any loss of contact. A writer that never wrote
+    stands at 0. Errors: NOT_FOUND, DELETED (the run).
+    """
 
     ListSeries: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.metric_service_pb2.ListSeriesRequest,
         runwire.v1.metric_service_pb2.ListSeriesResponse,
     ]
+    """A page of the series of a run with their statistics, by key. Sees everything acknowledged
+    before the call. Errors: NOT_FOUND, DELETED (the run), PAGE_TOKEN_MISMATCH.
+    """
 
     ReadSeries: grpc.aio.UnaryStreamMultiCallable[
         runwire.v1.metric_service_pb2.ReadSeriesRequest,
         runwire.v1.metric_service_pb2.ReadSeriesResponse,
     ]
-    """A finite read: raw or reduced, many runs by many keys, in bounded messages."""
+    """A finite read: raw or reduced, many runs by many keys, in messages of at most 1 MiB. Series
+    come one after the other, by run as asked for and then by key; the points of one are ordered
+    by (step, time, arrival). A series without a point in the range has one response, empty. Sees
+    everything acknowledged before the call. Errors: NOT_FOUND, DELETED (a run), UNIMPLEMENTED (a
+    reduction that this server does not have).
+    """
 
     TailSeries: grpc.aio.UnaryStreamMultiCallable[
         runwire.v1.metric_service_pb2.TailSeriesRequest,
         runwire.v1.metric_service_pb2.TailSeriesResponse,
     ]
-    """An endless read: history from a cursor, then what arrives."""
+    """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
+    NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
+    """
 
 class MetricServiceServicer(metaclass=abc.ABCMeta):
+    """Metrics, and what else a running job logs. A writer is one source of batches, with a random
+    writer_id of its own; any number of them may write to a run at the same time.
+    """
+
     @abc.abstractmethod
     def LogBatch(
         self,
         request: runwire.v1.metric_service_pb2.LogBatchRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.metric_service_pb2.LogBatchResponse, collections.abc.Awaitable[runwire.v1.metric_service_pb2.LogBatchResponse]]:
-        """One self-contained batch: works through any proxy, from any language, over
-        HTTP/1.1 too, and holds no thread of the server.
+        """One self-contained batch: works through any proxy, from any language, over HTTP/1.1 too, and
+        holds no thread of the server. With a writer_id a batch that is stored already is
+        acknowledged and not stored twice; without one a retry may store it twice. A run that is over
+        still takes batches of writers that had begun before, until FinishRun closes them. Errors:
+        NOT_FOUND, DELETED (the run), RUN_SEALED (for other writers), SEQUENCE_GAP.
         """
 
     @abc.abstractmethod
@@ -111,7 +162,10 @@ class MetricServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[runwire.v1.metric_service_pb2.StreamBatchesRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.metric_service_pb2.StreamBatchesResponse], collections.abc.AsyncIterator[runwire.v1.metric_service_pb2.StreamBatchesResponse]]:
-        """The same batches on one long-lived call, with cumulative acks and pacing."""
+        """The same batches on one long-lived call, with cumulative acks and pacing. Sequences grow by
+        one; batches up to the committed sequence are skipped. An error ends the call: open it again
+        and go on after Opened.committed_sequence. Errors: those of LogBatch, QUOTA (names declared).
+        """
 
     @abc.abstractmethod
     def GetWriter(
@@ -119,14 +173,19 @@ class MetricServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.metric_service_pb2.GetWriterRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.metric_service_pb2.GetWriterResponse, collections.abc.Awaitable[runwire.v1.metric_service_pb2.GetWriterResponse]]:
-        """Where a writer stands: the resume point after any loss of contact."""
+        """Where a writer stands: the resume point after any loss of contact. A writer that never wrote
+        stands at 0. Errors: NOT_FOUND, DELETED (the run).
+        """
 
     @abc.abstractmethod
     def ListSeries(
         self,
         request: runwire.v1.metric_service_pb2.ListSeriesRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.metric_service_pb2.ListSeriesResponse, collections.abc.Awaitable[runwire.v1.metric_service_pb2.ListSeriesResponse]]: ...
+    ) -> typing.Union[runwire.v1.metric_service_pb2.ListSeriesResponse, collections.abc.Awaitable[runwire.v1.metric_service_pb2.ListSeriesResponse]]:
+        """A page of the series of a run with their statistics, by key. Sees everything acknowledged
+        before the call. Errors: NOT_FOUND, DELETED (the run), PAGE_TOKEN_MISMATCH.
+        """
 
     @abc.abstractmethod
     def ReadSeries(
@@ -134,7 +193,12 @@ class MetricServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.metric_service_pb2.ReadSeriesRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.metric_service_pb2.ReadSeriesResponse], collections.abc.AsyncIterator[runwire.v1.metric_service_pb2.ReadSeriesResponse]]:
-        """A finite read: raw or reduced, many runs by many keys, in bounded messages."""
+        """A finite read: raw or reduced, many runs by many keys, in messages of at most 1 MiB. Series
+        come one after the other, by run as asked for and then by key; the points of one are ordered
+        by (step, time, arrival). A series without a point in the range has one response, empty. Sees
+        everything acknowledged before the call. Errors: NOT_FOUND, DELETED (a run), UNIMPLEMENTED (a
+        reduction that this server does not have).
+        """
 
     @abc.abstractmethod
     def TailSeries(
@@ -142,6 +206,8 @@ class MetricServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.metric_service_pb2.TailSeriesRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.metric_service_pb2.TailSeriesResponse], collections.abc.AsyncIterator[runwire.v1.metric_service_pb2.TailSeriesResponse]]:
-        """An endless read: history from a cursor, then what arrives."""
+        """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
+        NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
+        """
 
 def add_MetricServiceServicer_to_server(servicer: MetricServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class RegistryServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Registered models, their versions, aliases and stages.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -122,109 +123,135 @@ class RegistryServiceStub(object):
 
 
 class RegistryServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Registered models, their versions, aliases and stages.
+    """
 
     def CreateModel(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Makes a model without versions. Errors: ALREADY_EXISTS (without get_existing),
+        REQUEST_ID_REUSED.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """One model. Errors: NOT_FOUND.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchModels(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A page of the models that match. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateModel(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Writes what the mask names, renames included. Errors: NOT_FOUND, ALREADY_EXISTS (new_name),
+        ETAG_MISMATCH, FIELD_INVALID where a version is in a stage that goes.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Deletes a model with its versions and aliases. Errors: NOT_FOUND (also when repeated),
+        ETAG_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateModelVersion(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Seals the artifacts, gives the next number and moves the aliases, in one transaction. Without
+        a request_id a repeat makes another version. Errors: NOT_FOUND (model, run, path), DELETED
+        (run), BLOBS_MISSING, REQUEST_ID_REUSED.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModelVersion(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """One version. Errors: NOT_FOUND.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchModelVersions(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A page of the versions that match, of all models. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateModelVersion(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Writes what the mask names. The content never changes. Errors: NOT_FOUND, ETAG_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModelVersion(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Deletes a version and the aliases that point at it. Errors: NOT_FOUND (also when repeated),
+        ETAG_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetModelAlias(self, request, context):
-        """Compare and set: the pointer that serving follows.
+        """Moves the pointer that serving follows, by compare and set. Where it points at the version
+        already the call succeeds, whatever was expected. Errors: NOT_FOUND, ALIAS_MOVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModelAlias(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Removes an alias. Errors: NOT_FOUND (also when repeated), ALIAS_MOVED.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TransitionModelVersion(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Brings a version to a stage. Where it is there already nothing changes. Errors: NOT_FOUND,
+        STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResolveModels(self, request, context):
-        """What a serving process asks: these references, which bytes?
+        """What a serving process asks: these references, which bytes? All answers are of one moment.
+        Faults: NOT_FOUND, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModelEvents(self, request, context):
-        """Who moved what, when: "what was champion on 3 May?"
+        """Who moved what, when: "what was champion on 3 May?" Errors: NOT_FOUND, PAGE_TOKEN_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def QueryLineage(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """What something was made from, and what was made from it. Errors: NOT_FOUND, UNIMPLEMENTED on
+        servers that do not have it yet.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchModels(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
+        servers that do not have it yet.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -326,7 +353,8 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RegistryService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Registered models, their versions, aliases and stages.
+    """
 
     @staticmethod
     def CreateModel(request,

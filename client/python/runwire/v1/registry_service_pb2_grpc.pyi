@@ -18,254 +18,351 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class RegistryServiceStub:
+    """Registered models, their versions, aliases and stages."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateModel: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.CreateModelRequest,
         runwire.v1.registry_service_pb2.CreateModelResponse,
     ]
+    """Makes a model without versions. Errors: ALREADY_EXISTS (without get_existing),
+    REQUEST_ID_REUSED.
+    """
 
     GetModel: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.GetModelRequest,
         runwire.v1.registry_service_pb2.GetModelResponse,
     ]
+    """One model. Errors: NOT_FOUND."""
 
     SearchModels: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.SearchModelsRequest,
         runwire.v1.registry_service_pb2.SearchModelsResponse,
     ]
+    """A page of the models that match. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     UpdateModel: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.UpdateModelRequest,
         runwire.v1.registry_service_pb2.UpdateModelResponse,
     ]
+    """Writes what the mask names, renames included. Errors: NOT_FOUND, ALREADY_EXISTS (new_name),
+    ETAG_MISMATCH, FIELD_INVALID where a version is in a stage that goes.
+    """
 
     DeleteModel: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.DeleteModelRequest,
         runwire.v1.registry_service_pb2.DeleteModelResponse,
     ]
+    """Deletes a model with its versions and aliases. Errors: NOT_FOUND (also when repeated),
+    ETAG_MISMATCH.
+    """
 
     CreateModelVersion: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.CreateModelVersionRequest,
         runwire.v1.registry_service_pb2.CreateModelVersionResponse,
     ]
+    """Seals the artifacts, gives the next number and moves the aliases, in one transaction. Without
+    a request_id a repeat makes another version. Errors: NOT_FOUND (model, run, path), DELETED
+    (run), BLOBS_MISSING, REQUEST_ID_REUSED.
+    """
 
     GetModelVersion: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.GetModelVersionRequest,
         runwire.v1.registry_service_pb2.GetModelVersionResponse,
     ]
+    """One version. Errors: NOT_FOUND."""
 
     SearchModelVersions: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.SearchModelVersionsRequest,
         runwire.v1.registry_service_pb2.SearchModelVersionsResponse,
     ]
+    """A page of the versions that match, of all models. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     UpdateModelVersion: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.UpdateModelVersionRequest,
         runwire.v1.registry_service_pb2.UpdateModelVersionResponse,
     ]
+    """Writes what the mask names. The content never changes. Errors: NOT_FOUND, ETAG_MISMATCH."""
 
     DeleteModelVersion: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.DeleteModelVersionRequest,
         runwire.v1.registry_service_pb2.DeleteModelVersionResponse,
     ]
+    """Deletes a version and the aliases that point at it. Errors: NOT_FOUND (also when repeated),
+    ETAG_MISMATCH.
+    """
 
     SetModelAlias: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.SetModelAliasRequest,
         runwire.v1.registry_service_pb2.SetModelAliasResponse,
     ]
-    """Compare and set: the pointer that serving follows."""
+    """Moves the pointer that serving follows, by compare and set. Where it points at the version
+    already the call succeeds, whatever was expected. Errors: NOT_FOUND, ALIAS_MOVED.
+    """
 
     DeleteModelAlias: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.DeleteModelAliasRequest,
         runwire.v1.registry_service_pb2.DeleteModelAliasResponse,
     ]
+    """Removes an alias. Errors: NOT_FOUND (also when repeated), ALIAS_MOVED."""
 
     TransitionModelVersion: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.TransitionModelVersionRequest,
         runwire.v1.registry_service_pb2.TransitionModelVersionResponse,
     ]
+    """Brings a version to a stage. Where it is there already nothing changes. Errors: NOT_FOUND,
+    STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
+    """
 
     ResolveModels: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.ResolveModelsRequest,
         runwire.v1.registry_service_pb2.ResolveModelsResponse,
     ]
-    """What a serving process asks: these references, which bytes?"""
+    """What a serving process asks: these references, which bytes? All answers are of one moment.
+    Faults: NOT_FOUND, FIELD_INVALID.
+    """
 
     ListModelEvents: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.ListModelEventsRequest,
         runwire.v1.registry_service_pb2.ListModelEventsResponse,
     ]
-    """Who moved what, when: "what was champion on 3 May?" """
+    """Who moved what, when: "what was champion on 3 May?" Errors: NOT_FOUND, PAGE_TOKEN_MISMATCH."""
 
     QueryLineage: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.QueryLineageRequest,
         runwire.v1.registry_service_pb2.QueryLineageResponse,
     ]
+    """What something was made from, and what was made from it. Errors: NOT_FOUND, UNIMPLEMENTED on
+    servers that do not have it yet.
+    """
 
     WatchModels: grpc.UnaryStreamMultiCallable[
         runwire.v1.registry_service_pb2.WatchModelsRequest,
         runwire.v1.registry_service_pb2.WatchModelsResponse,
     ]
+    """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
+    servers that do not have it yet.
+    """
 
 class RegistryServiceAsyncStub:
+    """Registered models, their versions, aliases and stages."""
+
     CreateModel: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.CreateModelRequest,
         runwire.v1.registry_service_pb2.CreateModelResponse,
     ]
+    """Makes a model without versions. Errors: ALREADY_EXISTS (without get_existing),
+    REQUEST_ID_REUSED.
+    """
 
     GetModel: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.GetModelRequest,
         runwire.v1.registry_service_pb2.GetModelResponse,
     ]
+    """One model. Errors: NOT_FOUND."""
 
     SearchModels: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.SearchModelsRequest,
         runwire.v1.registry_service_pb2.SearchModelsResponse,
     ]
+    """A page of the models that match. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     UpdateModel: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.UpdateModelRequest,
         runwire.v1.registry_service_pb2.UpdateModelResponse,
     ]
+    """Writes what the mask names, renames included. Errors: NOT_FOUND, ALREADY_EXISTS (new_name),
+    ETAG_MISMATCH, FIELD_INVALID where a version is in a stage that goes.
+    """
 
     DeleteModel: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.DeleteModelRequest,
         runwire.v1.registry_service_pb2.DeleteModelResponse,
     ]
+    """Deletes a model with its versions and aliases. Errors: NOT_FOUND (also when repeated),
+    ETAG_MISMATCH.
+    """
 
     CreateModelVersion: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.CreateModelVersionRequest,
         runwire.v1.registry_service_pb2.CreateModelVersionResponse,
     ]
+    """Seals the artifacts, gives the next number and moves the aliases, in one transaction. Without
+    a request_id a repeat makes another version. Errors: NOT_FOUND (model, run, path), DELETED
+    (run), BLOBS_MISSING, REQUEST_ID_REUSED.
+    """
 
     GetModelVersion: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.GetModelVersionRequest,
         runwire.v1.registry_service_pb2.GetModelVersionResponse,
     ]
+    """One version. Errors: NOT_FOUND."""
 
     SearchModelVersions: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.SearchModelVersionsRequest,
         runwire.v1.registry_service_pb2.SearchModelVersionsResponse,
     ]
+    """A page of the versions that match, of all models. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     UpdateModelVersion: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.UpdateModelVersionRequest,
         runwire.v1.registry_service_pb2.UpdateModelVersionResponse,
     ]
+    """Writes what the mask names. The content never changes. Errors: NOT_FOUND, ETAG_MISMATCH."""
 
     DeleteModelVersion: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.DeleteModelVersionRequest,
         runwire.v1.registry_service_pb2.DeleteModelVersionResponse,
     ]
+    """Deletes a version and the aliases that point at it. Errors: NOT_FOUND (also when repeated),
+    ETAG_MISMATCH.
+    """
 
     SetModelAlias: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.SetModelAliasRequest,
         runwire.v1.registry_service_pb2.SetModelAliasResponse,
     ]
-    """Compare and set: the pointer that serving follows."""
+    """Moves the pointer that serving follows, by compare and set. Where it points at the version
+    already the call succeeds, whatever was expected. Errors: NOT_FOUND, ALIAS_MOVED.
+    """
 
     DeleteModelAlias: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.DeleteModelAliasRequest,
         runwire.v1.registry_service_pb2.DeleteModelAliasResponse,
     ]
+    """Removes an alias. Errors: NOT_FOUND (also when repeated), ALIAS_MOVED."""
 
     TransitionModelVersion: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.TransitionModelVersionRequest,
         runwire.v1.registry_service_pb2.TransitionModelVersionResponse,
     ]
+    """Brings a version to a stage. Where it is there already nothing changes. Errors: NOT_FOUND,
+    STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
+    """
 
     ResolveModels: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.ResolveModelsRequest,
         runwire.v1.registry_service_pb2.ResolveModelsResponse,
     ]
-    """What a serving process asks: these references, which bytes?"""
+    """What a serving process asks: these references, which bytes? All answers are of one moment.
+    Faults: NOT_FOUND, FIELD_INVALID.
+    """
 
     ListModelEvents: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.ListModelEventsRequest,
         runwire.v1.registry_service_pb2.ListModelEventsResponse,
     ]
-    """Who moved what, when: "what was champion on 3 May?" """
+    """Who moved what, when: "what was champion on 3 May?" Errors: NOT_FOUND, PAGE_TOKEN_MISMATCH."""
 
     QueryLineage: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.QueryLineageRequest,
         runwire.v1.registry_service_pb2.QueryLineageResponse,
     ]
+    """What something was made from, and what was made from it. Errors: NOT_FOUND, UNIMPLEMENTED on
+    servers that do not have it yet.
+    """
 
     WatchModels: grpc.aio.UnaryStreamMultiCallable[
         runwire.v1.registry_service_pb2.WatchModelsRequest,
         runwire.v1.registry_service_pb2.WatchModelsResponse,
     ]
+    """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
+    servers that do not have it yet.
+    """
 
 class RegistryServiceServicer(metaclass=abc.ABCMeta):
+    """Registered models, their versions, aliases and stages."""
+
     @abc.abstractmethod
     def CreateModel(
         self,
         request: runwire.v1.registry_service_pb2.CreateModelRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.CreateModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.CreateModelResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.CreateModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.CreateModelResponse]]:
+        """Makes a model without versions. Errors: ALREADY_EXISTS (without get_existing),
+        REQUEST_ID_REUSED.
+        """
 
     @abc.abstractmethod
     def GetModel(
         self,
         request: runwire.v1.registry_service_pb2.GetModelRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.GetModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.GetModelResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.GetModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.GetModelResponse]]:
+        """One model. Errors: NOT_FOUND."""
 
     @abc.abstractmethod
     def SearchModels(
         self,
         request: runwire.v1.registry_service_pb2.SearchModelsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.SearchModelsResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.SearchModelsResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.SearchModelsResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.SearchModelsResponse]]:
+        """A page of the models that match. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     @abc.abstractmethod
     def UpdateModel(
         self,
         request: runwire.v1.registry_service_pb2.UpdateModelRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.UpdateModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.UpdateModelResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.UpdateModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.UpdateModelResponse]]:
+        """Writes what the mask names, renames included. Errors: NOT_FOUND, ALREADY_EXISTS (new_name),
+        ETAG_MISMATCH, FIELD_INVALID where a version is in a stage that goes.
+        """
 
     @abc.abstractmethod
     def DeleteModel(
         self,
         request: runwire.v1.registry_service_pb2.DeleteModelRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.DeleteModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.DeleteModelResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.DeleteModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.DeleteModelResponse]]:
+        """Deletes a model with its versions and aliases. Errors: NOT_FOUND (also when repeated),
+        ETAG_MISMATCH.
+        """
 
     @abc.abstractmethod
     def CreateModelVersion(
         self,
         request: runwire.v1.registry_service_pb2.CreateModelVersionRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.CreateModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.CreateModelVersionResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.CreateModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.CreateModelVersionResponse]]:
+        """Seals the artifacts, gives the next number and moves the aliases, in one transaction. Without
+        a request_id a repeat makes another version. Errors: NOT_FOUND (model, run, path), DELETED
+        (run), BLOBS_MISSING, REQUEST_ID_REUSED.
+        """
 
     @abc.abstractmethod
     def GetModelVersion(
         self,
         request: runwire.v1.registry_service_pb2.GetModelVersionRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.GetModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.GetModelVersionResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.GetModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.GetModelVersionResponse]]:
+        """One version. Errors: NOT_FOUND."""
 
     @abc.abstractmethod
     def SearchModelVersions(
         self,
         request: runwire.v1.registry_service_pb2.SearchModelVersionsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.SearchModelVersionsResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.SearchModelVersionsResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.SearchModelVersionsResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.SearchModelVersionsResponse]]:
+        """A page of the versions that match, of all models. Errors: FILTER_SYNTAX, PAGE_TOKEN_MISMATCH."""
 
     @abc.abstractmethod
     def UpdateModelVersion(
         self,
         request: runwire.v1.registry_service_pb2.UpdateModelVersionRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.UpdateModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.UpdateModelVersionResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.UpdateModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.UpdateModelVersionResponse]]:
+        """Writes what the mask names. The content never changes. Errors: NOT_FOUND, ETAG_MISMATCH."""
 
     @abc.abstractmethod
     def DeleteModelVersion(
         self,
         request: runwire.v1.registry_service_pb2.DeleteModelVersionRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.DeleteModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.DeleteModelVersionResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.DeleteModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.DeleteModelVersionResponse]]:
+        """Deletes a version and the aliases that point at it. Errors: NOT_FOUND (also when repeated),
+        ETAG_MISMATCH.
+        """
 
     @abc.abstractmethod
     def SetModelAlias(
@@ -273,21 +370,27 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.SetModelAliasRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.SetModelAliasResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.SetModelAliasResponse]]:
-        """Compare and set: the pointer that serving follows."""
+        """Moves the pointer that serving follows, by compare and set. Where it points at the version
+        already the call succeeds, whatever was expected. Errors: NOT_FOUND, ALIAS_MOVED.
+        """
 
     @abc.abstractmethod
     def DeleteModelAlias(
         self,
         request: runwire.v1.registry_service_pb2.DeleteModelAliasRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.DeleteModelAliasResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.DeleteModelAliasResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.DeleteModelAliasResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.DeleteModelAliasResponse]]:
+        """Removes an alias. Errors: NOT_FOUND (also when repeated), ALIAS_MOVED."""
 
     @abc.abstractmethod
     def TransitionModelVersion(
         self,
         request: runwire.v1.registry_service_pb2.TransitionModelVersionRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.TransitionModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.TransitionModelVersionResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.TransitionModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.TransitionModelVersionResponse]]:
+        """Brings a version to a stage. Where it is there already nothing changes. Errors: NOT_FOUND,
+        STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
+        """
 
     @abc.abstractmethod
     def ResolveModels(
@@ -295,7 +398,9 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.ResolveModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.ResolveModelsResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.ResolveModelsResponse]]:
-        """What a serving process asks: these references, which bytes?"""
+        """What a serving process asks: these references, which bytes? All answers are of one moment.
+        Faults: NOT_FOUND, FIELD_INVALID.
+        """
 
     @abc.abstractmethod
     def ListModelEvents(
@@ -303,20 +408,26 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.ListModelEventsRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.ListModelEventsResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.ListModelEventsResponse]]:
-        """Who moved what, when: "what was champion on 3 May?" """
+        """Who moved what, when: "what was champion on 3 May?" Errors: NOT_FOUND, PAGE_TOKEN_MISMATCH."""
 
     @abc.abstractmethod
     def QueryLineage(
         self,
         request: runwire.v1.registry_service_pb2.QueryLineageRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.registry_service_pb2.QueryLineageResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.QueryLineageResponse]]: ...
+    ) -> typing.Union[runwire.v1.registry_service_pb2.QueryLineageResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.QueryLineageResponse]]:
+        """What something was made from, and what was made from it. Errors: NOT_FOUND, UNIMPLEMENTED on
+        servers that do not have it yet.
+        """
 
     @abc.abstractmethod
     def WatchModels(
         self,
         request: runwire.v1.registry_service_pb2.WatchModelsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[runwire.v1.registry_service_pb2.WatchModelsResponse], collections.abc.AsyncIterator[runwire.v1.registry_service_pb2.WatchModelsResponse]]: ...
+    ) -> typing.Union[collections.abc.Iterator[runwire.v1.registry_service_pb2.WatchModelsResponse], collections.abc.AsyncIterator[runwire.v1.registry_service_pb2.WatchModelsResponse]]:
+        """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
+        servers that do not have it yet.
+        """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

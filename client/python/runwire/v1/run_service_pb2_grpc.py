@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class RunServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """Runs: made, found, changed, ended, deleted and restored. Params, tags and metrics of a run
+    under way come by MetricService.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -87,66 +89,87 @@ class RunServiceStub(object):
 
 
 class RunServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """Runs: made, found, changed, ended, deleted and restored. Params, tags and metrics of a run
+    under way come by MetricService.
+    """
 
     def CreateRun(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Makes a run. With a run_id a repeat changes nothing and returns the run as it now is, so a
+        client may make runs while no server is there and send them later. Errors: NOT_FOUND or
+        DELETED (the experiment).
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """One run, in the trash too. Its metrics hold everything acknowledged before the call.
+        Errors: NOT_FOUND.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchRuns(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """A page of the runs that match. Sees everything acknowledged before the call. Errors:
+        FILTER_SYNTAX, PAGE_TOKEN_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRun(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Writes what the mask names, whatever the run's state. A call that changes nothing succeeds
+        with any etag. Errors: NOT_FOUND or DELETED (run, experiment), ETAG_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FinishRun(self, request, context):
-        """States change by verbs, not by field writes.
+        """Ends a run, at once or when its data is in. A repeat with the same state changes nothing.
+        Errors: NOT_FOUND, DELETED, RUN_SEALED (it is over in another state).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeRun(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Makes a run RUNNING again, without end_time, request to stop or finish that waits. Writers
+        that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StopRun(self, request, context):
-        """Asks the training job to stop; it learns it from the next acknowledgement.
+        """Asks the training job to stop; it learns it from the next acknowledgement, and decides. The
+        run's state does not change by it, and a run that is over has nothing to stop. Errors:
+        NOT_FOUND, DELETED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRun(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Puts a run in the trash: searches do not find it, writers are refused with DELETED. A
+        repeat changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RestoreRun(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Takes a run out of the trash. A repeat changes nothing. Errors: NOT_FOUND.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchRuns(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Every change of the runs that match, until the caller hangs up. Errors: FILTER_SYNTAX,
+        UNIMPLEMENTED on servers that do not have it yet.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -213,7 +236,9 @@ def add_RunServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RunService(object):
-    """Missing associated documentation comment in .proto file."""
+    """Runs: made, found, changed, ended, deleted and restored. Params, tags and metrics of a run
+    under way come by MetricService.
+    """
 
     @staticmethod
     def CreateRun(request,

@@ -18,140 +18,221 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class RunServiceStub:
+    """Runs: made, found, changed, ended, deleted and restored. Params, tags and metrics of a run
+    under way come by MetricService.
+    """
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     CreateRun: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.CreateRunRequest,
         runwire.v1.run_service_pb2.CreateRunResponse,
     ]
+    """Makes a run. With a run_id a repeat changes nothing and returns the run as it now is, so a
+    client may make runs while no server is there and send them later. Errors: NOT_FOUND or
+    DELETED (the experiment).
+    """
 
     GetRun: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.GetRunRequest,
         runwire.v1.run_service_pb2.GetRunResponse,
     ]
+    """One run, in the trash too. Its metrics hold everything acknowledged before the call.
+    Errors: NOT_FOUND.
+    """
 
     SearchRuns: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.SearchRunsRequest,
         runwire.v1.run_service_pb2.SearchRunsResponse,
     ]
+    """A page of the runs that match. Sees everything acknowledged before the call. Errors:
+    FILTER_SYNTAX, PAGE_TOKEN_MISMATCH.
+    """
 
     UpdateRun: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.UpdateRunRequest,
         runwire.v1.run_service_pb2.UpdateRunResponse,
     ]
+    """Writes what the mask names, whatever the run's state. A call that changes nothing succeeds
+    with any etag. Errors: NOT_FOUND or DELETED (run, experiment), ETAG_MISMATCH.
+    """
 
     FinishRun: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.FinishRunRequest,
         runwire.v1.run_service_pb2.FinishRunResponse,
     ]
-    """States change by verbs, not by field writes."""
+    """Ends a run, at once or when its data is in. A repeat with the same state changes nothing.
+    Errors: NOT_FOUND, DELETED, RUN_SEALED (it is over in another state).
+    """
 
     ResumeRun: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.ResumeRunRequest,
         runwire.v1.run_service_pb2.ResumeRunResponse,
     ]
+    """Makes a run RUNNING again, without end_time, request to stop or finish that waits. Writers
+    that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED.
+    """
 
     StopRun: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.StopRunRequest,
         runwire.v1.run_service_pb2.StopRunResponse,
     ]
-    """Asks the training job to stop; it learns it from the next acknowledgement."""
+    """Asks the training job to stop; it learns it from the next acknowledgement, and decides. The
+    run's state does not change by it, and a run that is over has nothing to stop. Errors:
+    NOT_FOUND, DELETED.
+    """
 
     DeleteRun: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.DeleteRunRequest,
         runwire.v1.run_service_pb2.DeleteRunResponse,
     ]
+    """Puts a run in the trash: searches do not find it, writers are refused with DELETED. A
+    repeat changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH.
+    """
 
     RestoreRun: grpc.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.RestoreRunRequest,
         runwire.v1.run_service_pb2.RestoreRunResponse,
     ]
+    """Takes a run out of the trash. A repeat changes nothing. Errors: NOT_FOUND."""
 
     WatchRuns: grpc.UnaryStreamMultiCallable[
         runwire.v1.run_service_pb2.WatchRunsRequest,
         runwire.v1.run_service_pb2.WatchRunsResponse,
     ]
+    """Every change of the runs that match, until the caller hangs up. Errors: FILTER_SYNTAX,
+    UNIMPLEMENTED on servers that do not have it yet.
+    """
 
 class RunServiceAsyncStub:
+    """Runs: made, found, changed, ended, deleted and restored. Params, tags and metrics of a run
+    under way come by MetricService.
+    """
+
     CreateRun: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.CreateRunRequest,
         runwire.v1.run_service_pb2.CreateRunResponse,
     ]
+    """Makes a run. With a run_id a repeat changes nothing and returns the run as it now is, so a
+    client may make runs while no server is there and send them later. Errors: NOT_FOUND or
+    DELETED (the experiment).
+    """
 
     GetRun: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.GetRunRequest,
         runwire.v1.run_service_pb2.GetRunResponse,
     ]
+    """One run, in the trash too. Its metrics hold everything acknowledged before the call.
+    Errors: NOT_FOUND.
+    """
 
     SearchRuns: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.SearchRunsRequest,
         runwire.v1.run_service_pb2.SearchRunsResponse,
     ]
+    """A page of the runs that match. Sees everything acknowledged before the call. Errors:
+    FILTER_SYNTAX, PAGE_TOKEN_MISMATCH.
+    """
 
     UpdateRun: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.UpdateRunRequest,
         runwire.v1.run_service_pb2.UpdateRunResponse,
     ]
+    """Writes what the mask names, whatever the run's state. A call that changes nothing succeeds
+    with any etag. Errors: NOT_FOUND or DELETED (run, experiment), ETAG_MISMATCH.
+    """
 
     FinishRun: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.FinishRunRequest,
         runwire.v1.run_service_pb2.FinishRunResponse,
     ]
-    """States change by verbs, not by field writes."""
+    """Ends a run, at once or when its data is in. A repeat with the same state changes nothing.
+    Errors: NOT_FOUND, DELETED, RUN_SEALED (it is over in another state).
+    """
 
     ResumeRun: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.ResumeRunRequest,
         runwire.v1.run_service_pb2.ResumeRunResponse,
     ]
+    """Makes a run RUNNING again, without end_time, request to stop or finish that waits. Writers
+    that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED.
+    """
 
     StopRun: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.StopRunRequest,
         runwire.v1.run_service_pb2.StopRunResponse,
     ]
-    """Asks the training job to stop; it learns it from the next acknowledgement."""
+    """Asks the training job to stop; it learns it from the next acknowledgement, and decides. The
+    run's state does not change by it, and a run that is over has nothing to stop. Errors:
+    NOT_FOUND, DELETED.
+    """
 
     DeleteRun: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.DeleteRunRequest,
         runwire.v1.run_service_pb2.DeleteRunResponse,
     ]
+    """Puts a run in the trash: searches do not find it, writers are refused with DELETED. A
+    repeat changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH.
+    """
 
     RestoreRun: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.run_service_pb2.RestoreRunRequest,
         runwire.v1.run_service_pb2.RestoreRunResponse,
     ]
+    """Takes a run out of the trash. A repeat changes nothing. Errors: NOT_FOUND."""
 
     WatchRuns: grpc.aio.UnaryStreamMultiCallable[
         runwire.v1.run_service_pb2.WatchRunsRequest,
         runwire.v1.run_service_pb2.WatchRunsResponse,
     ]
+    """Every change of the runs that match, until the caller hangs up. Errors: FILTER_SYNTAX,
+    UNIMPLEMENTED on servers that do not have it yet.
+    """
 
 class RunServiceServicer(metaclass=abc.ABCMeta):
+    """Runs: made, found, changed, ended, deleted and restored. Params, tags and metrics of a run
+    under way come by MetricService.
+    """
+
     @abc.abstractmethod
     def CreateRun(
         self,
         request: runwire.v1.run_service_pb2.CreateRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.run_service_pb2.CreateRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.CreateRunResponse]]: ...
+    ) -> typing.Union[runwire.v1.run_service_pb2.CreateRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.CreateRunResponse]]:
+        """Makes a run. With a run_id a repeat changes nothing and returns the run as it now is, so a
+        client may make runs while no server is there and send them later. Errors: NOT_FOUND or
+        DELETED (the experiment).
+        """
 
     @abc.abstractmethod
     def GetRun(
         self,
         request: runwire.v1.run_service_pb2.GetRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.run_service_pb2.GetRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.GetRunResponse]]: ...
+    ) -> typing.Union[runwire.v1.run_service_pb2.GetRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.GetRunResponse]]:
+        """One run, in the trash too. Its metrics hold everything acknowledged before the call.
+        Errors: NOT_FOUND.
+        """
 
     @abc.abstractmethod
     def SearchRuns(
         self,
         request: runwire.v1.run_service_pb2.SearchRunsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.run_service_pb2.SearchRunsResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.SearchRunsResponse]]: ...
+    ) -> typing.Union[runwire.v1.run_service_pb2.SearchRunsResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.SearchRunsResponse]]:
+        """A page of the runs that match. Sees everything acknowledged before the call. Errors:
+        FILTER_SYNTAX, PAGE_TOKEN_MISMATCH.
+        """
 
     @abc.abstractmethod
     def UpdateRun(
         self,
         request: runwire.v1.run_service_pb2.UpdateRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.run_service_pb2.UpdateRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.UpdateRunResponse]]: ...
+    ) -> typing.Union[runwire.v1.run_service_pb2.UpdateRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.UpdateRunResponse]]:
+        """Writes what the mask names, whatever the run's state. A call that changes nothing succeeds
+        with any etag. Errors: NOT_FOUND or DELETED (run, experiment), ETAG_MISMATCH.
+        """
 
     @abc.abstractmethod
     def FinishRun(
@@ -159,14 +240,19 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.run_service_pb2.FinishRunRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.run_service_pb2.FinishRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.FinishRunResponse]]:
-        """States change by verbs, not by field writes."""
+        """Ends a run, at once or when its data is in. A repeat with the same state changes nothing.
+        Errors: NOT_FOUND, DELETED, RUN_SEALED (it is over in another state).
+        """
 
     @abc.abstractmethod
     def ResumeRun(
         self,
         request: runwire.v1.run_service_pb2.ResumeRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.run_service_pb2.ResumeRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.ResumeRunResponse]]: ...
+    ) -> typing.Union[runwire.v1.run_service_pb2.ResumeRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.ResumeRunResponse]]:
+        """Makes a run RUNNING again, without end_time, request to stop or finish that waits. Writers
+        that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED.
+        """
 
     @abc.abstractmethod
     def StopRun(
@@ -174,27 +260,37 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.run_service_pb2.StopRunRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.run_service_pb2.StopRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.StopRunResponse]]:
-        """Asks the training job to stop; it learns it from the next acknowledgement."""
+        """Asks the training job to stop; it learns it from the next acknowledgement, and decides. The
+        run's state does not change by it, and a run that is over has nothing to stop. Errors:
+        NOT_FOUND, DELETED.
+        """
 
     @abc.abstractmethod
     def DeleteRun(
         self,
         request: runwire.v1.run_service_pb2.DeleteRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.run_service_pb2.DeleteRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.DeleteRunResponse]]: ...
+    ) -> typing.Union[runwire.v1.run_service_pb2.DeleteRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.DeleteRunResponse]]:
+        """Puts a run in the trash: searches do not find it, writers are refused with DELETED. A
+        repeat changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH.
+        """
 
     @abc.abstractmethod
     def RestoreRun(
         self,
         request: runwire.v1.run_service_pb2.RestoreRunRequest,
         context: _ServicerContext,
-    ) -> typing.Union[runwire.v1.run_service_pb2.RestoreRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.RestoreRunResponse]]: ...
+    ) -> typing.Union[runwire.v1.run_service_pb2.RestoreRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.RestoreRunResponse]]:
+        """Takes a run out of the trash. A repeat changes nothing. Errors: NOT_FOUND."""
 
     @abc.abstractmethod
     def WatchRuns(
         self,
         request: runwire.v1.run_service_pb2.WatchRunsRequest,
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[runwire.v1.run_service_pb2.WatchRunsResponse], collections.abc.AsyncIterator[runwire.v1.run_service_pb2.WatchRunsResponse]]: ...
+    ) -> typing.Union[collections.abc.Iterator[runwire.v1.run_service_pb2.WatchRunsResponse], collections.abc.AsyncIterator[runwire.v1.run_service_pb2.WatchRunsResponse]]:
+        """Every change of the runs that match, until the caller hangs up. Errors: FILTER_SYNTAX,
+        UNIMPLEMENTED on servers that do not have it yet.
+        """
 
 def add_RunServiceServicer_to_server(servicer: RunServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class ServerServiceStub(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a server is. Needs no workspace and no rights.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -42,10 +43,11 @@ class ServerServiceStub(object):
 
 
 class ServerServiceServicer(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a server is. Needs no workspace and no rights.
+    """
 
     def GetServerInfo(self, request, context):
-        """Limits, features and the other endpoints, so that a user configures one URL.
+        """Version, features, limits and endpoints, so that a user configures one address only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,7 +70,8 @@ def add_ServerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ServerService(object):
-    """Missing associated documentation comment in .proto file."""
+    """What a server is. Needs no workspace and no rights.
+    """
 
     @staticmethod
     def GetServerInfo(request,

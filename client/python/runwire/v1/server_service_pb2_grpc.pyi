@@ -18,27 +18,33 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class ServerServiceStub:
+    """What a server is. Needs no workspace and no rights."""
+
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     GetServerInfo: grpc.UnaryUnaryMultiCallable[
         runwire.v1.server_service_pb2.GetServerInfoRequest,
         runwire.v1.server_service_pb2.GetServerInfoResponse,
     ]
-    """Limits, features and the other endpoints, so that a user configures one URL."""
+    """Version, features, limits and endpoints, so that a user configures one address only."""
 
 class ServerServiceAsyncStub:
+    """What a server is. Needs no workspace and no rights."""
+
     GetServerInfo: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.server_service_pb2.GetServerInfoRequest,
         runwire.v1.server_service_pb2.GetServerInfoResponse,
     ]
-    """Limits, features and the other endpoints, so that a user configures one URL."""
+    """Version, features, limits and endpoints, so that a user configures one address only."""
 
 class ServerServiceServicer(metaclass=abc.ABCMeta):
+    """What a server is. Needs no workspace and no rights."""
+
     @abc.abstractmethod
     def GetServerInfo(
         self,
         request: runwire.v1.server_service_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.server_service_pb2.GetServerInfoResponse, collections.abc.Awaitable[runwire.v1.server_service_pb2.GetServerInfoResponse]]:
-        """Limits, features and the other endpoints, so that a user configures one URL."""
+        """Version, features, limits and endpoints, so that a user configures one address only."""
 
 def add_ServerServiceServicer_to_server(servicer: ServerServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

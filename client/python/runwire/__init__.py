@@ -1,0 +1,25 @@
+"""Runwire: experiment tracking over gRPC.
+
+>>> import runwire
+>>> runwire.set_experiment("nyc-taxi")
+>>> with runwire.start_run(run_name="baseline"):
+...     runwire.log_param("alpha", 0.01)
+...     runwire.log_metric("rmse", 6.3, step=1)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runwire._client import Client as Client
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "Client":
+        from runwire._client import Client
+
+        return Client
+    raise AttributeError(f"module 'runwire' has no attribute {name!r}")

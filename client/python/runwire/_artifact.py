@@ -1,0 +1,300 @@
+"""``client.artifacts``: files of runs and of model versions.
+
+One method for each call of ArtifactService, and two that do a whole transfer:
+``put`` and ``get``. A tree is named by ``run_id``, or by ``model`` and ``version``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from runwire import _artifact_chunk, _artifact_get, _artifact_put
+from runwire._artifact_parallel import Progress
+from runwire._artifact_path import normal
+from runwire._artifact_patience import Patience
+from runwire._errors import NotFoundError, UnavailableError
+from runwire._pager import Pager
+from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, ModelVersionKey
+from runwire.v1.artifact_service_pb2 import (
+    ArtifactPath,
+    BatchPutBlobsRequest,
+    BatchPutBlobsResponse,
+    CommitArtifactsRequest,
+    CommitArtifactsResponse,
+    DeleteArtifactsRequest,
+    DeleteArtifactsResponse,
+    DownloadArtifactRequest,
+    DownloadArtifactResponse,
+    FindMissingBlobsRequest,
+    FindMissingBlobsResponse,
+    GetUploadRequest,
+    GetUploadResponse,
+    ListArtifactsRequest,
+    ListArtifactsResponse,
+    UploadBlobRequest,
+)
+from runwire.v1.artifact_service_pb2_grpc import ArtifactServiceStub
+
+if TYPE_CHECKING:
+    from runwire._call import Caller, Stream
+
+_MODES = {
+    "merge": CommitArtifactsRequest.MODE_MERGE,
+    "replace": CommitArtifactsRequest.MODE_REPLACE,
+}
+# Of one message of a commit; a server takes 4 MiB.
+COMMIT_BYTES = 1 << 20
+
+
+class Artifacts:
+    """The artifact calls of one client. Safe for threads."""
+
+    def __init__(self, caller: Caller):
+        self._caller = caller
+
+    # Whole transfers ------------------------------------------------------------
+
+    def put(
+        self,
+        run_id: str,
+        content: str | Path | bytes,
+        artifact_path: str = "",
+        *,
+        media_type: str = "",
+        workspace: str = "",
+        progress: Progress | None = None,
+    ) -> CommitArtifactsResponse:
+        """Send bytes, a file or a folder, and add it to a run.
+
+        Bytes and a file become ``artifact_path`` itself (a file's own name where that is
+        empty), a folder's files ``artifact_path/…``. Links to files are followed, links to
+        folders are not; what is no regular file is left out. What the server has already
+        is not sent again, and what a cut interrupts goes on at the acknowledged byte.
+        The run shows all of it at the end, or nothing.
+
+        ``workspace``: that of the run's experiment. ``progress(bytes_done, bytes_in_all)`` is
+        called as the server acknowledges. Raises ``OSError`` for what cannot be read.
+        """
+        found = _artifact_put.sources(content, artifact_path, media_type)
+        _artifact_put.send(self, found, workspace, progress)
+        return self.commit(run_id, [source.artifact() for source in found])
+
+    def get(
+        self,
+        run_id: str = "",
+        artifact_path: str = "",
+        dst_path: str | Path = ".",
+        *,
+        model: str = "",
+        version: int = 0,
+        workspace: str = "",
+        progress: Progress | None = None,
+    ) -> Path:
+        """Fetch a file, a directory, or ("") everything; returns where it lies.
+
+        Files keep their whole artifact path below the folder ``dst_path``, which is made
+        where it is missing. Each appears under its name when all its bytes have come and
+        their digest is right. Artifacts kept elsewhere (by URI) are left out. Raises
+        ``NotFoundError`` where nothing is at ``artifact_path``, and ``ValueError`` where a
+        path of the server would leave ``dst_path``.
+        """
+        owner = _owner(run_id, model, version, workspace)
+        prefix, root = normal(artifact_path).removesuffix("/"), Path(dst_path)
+        listed = self.list(
+            run_id, prefix, recursive=True, model=model, version=version, workspace=workspace
+        )
+        found = [artifact for artifact in listed if artifact.HasField("blob")]
+        if prefix and not found:
+            raise NotFoundError(f"no artifact {prefix!r}")
+
+        def open_at(path: str, offset: int) -> Download:
+            source = ArtifactPath(owner=owner, path=path)
+            return self._download(DownloadArtifactRequest(artifact=source, offset=offset))
+
+        root.mkdir(parents=True, exist_ok=True)
+        _artifact_get.fetch(found, prefix, root, open_at, progress)
+        return root / prefix
+
+    # One call each --------------------------------------------------------------
+
+    def find_missing_blobs(self, blobs: Iterable[Blob], *, workspace: str = "") -> Sequence[Blob]:
+        """Those of the blobs that the workspace has not. Renews the lease of the others."""
+        request = FindMissingBlobsRequest(workspace=workspace, blobs=blobs)
+        response: FindMissingBlobsResponse = self._unary("FindMissingBlobs", request)
+        return response.missing
+
+    def batch_put_blobs(
+        self, items: Iterable[BatchPutBlobsRequest.Item], *, workspace: str = ""
+    ) -> Sequence[BatchPutBlobsResponse.Result]:
+        """Store small blobs, 2 MiB together at most. A result per item; see its ``fault``."""
+        request = BatchPutBlobsRequest(workspace=workspace, items=items)
+        response: BatchPutBlobsResponse = self._unary("BatchPutBlobs", request)
+        return response.results
+
+    def upload_blob(self, requests: Iterable[UploadBlobRequest]) -> Stream:
+        """The raw stream of one upload's responses; ``put`` does all of this.
+
+        The server answers ``open`` before it wants a chunk, and ends after ``stored``. Cancel
+        the stream where it is not read to its end.
+        """
+        return self._caller.stream(ArtifactServiceStub, "UploadBlob", iter(requests))
+
+    def get_upload(self, upload_id: str, *, workspace: str = "") -> GetUploadResponse:
+        """How many bytes of an upload are durable, and what became of it."""
+        request = GetUploadRequest(workspace=workspace, upload_id=upload_id)
+        response: GetUploadResponse = self._unary("GetUpload", request)
+        return response
+
+    def download(
+        self,
+        run_id: str = "",
+        artifact_path: str = "",
+        *,
+        model: str = "",
+        version: int = 0,
+        digest: str = "",
+        workspace: str = "",
+        offset: int = 0,
+        limit: int = 0,
+    ) -> Download:
+        """A file, or a blob by its digest, as a stream of bytes.
+
+        ``offset``: first byte, negative counts from the end; ``limit``: bytes at most, 0
+        to the end. A range cannot be checked against the digest; ``get`` checks whole files.
+        """
+        request = DownloadArtifactRequest(workspace=workspace, offset=offset, limit=limit)
+        if digest:
+            request.blob.digest = digest
+        else:
+            request.artifact.owner.CopyFrom(_owner(run_id, model, version, workspace))
+            request.artifact.path = artifact_path
+        return self._download(request)
+
+    def commit(
+        self,
+        run_id: str,
+        artifacts: Iterable[Artifact],
+        *,
+        mode: Literal["merge", "replace"] = "merge",
+        request_id: str = "",
+    ) -> CommitArtifactsResponse:
+        """Point paths of a run at blobs that are stored, all or nothing.
+
+        ``merge`` adds and overwrites paths, ``replace`` leaves these and no others. Tried
+        again where the connection fails: a repeat leads to the same tree.
+        """
+        owner = ArtifactOwner(run_id=run_id)
+        first = CommitArtifactsRequest(owner=owner, mode=_MODES[mode], request_id=request_id)
+        requests = list(_in_messages(first, artifacts))
+        patience = Patience()
+        while True:
+            try:
+                tree: CommitArtifactsResponse = self._unary("CommitArtifacts", iter(requests))
+                return tree
+            except UnavailableError as error:
+                patience.wait(error)
+
+    def list(
+        self,
+        run_id: str = "",
+        prefix: str = "",
+        *,
+        recursive: bool = False,
+        model: str = "",
+        version: int = 0,
+        workspace: str = "",
+        page_size: int = 0,
+    ) -> Listing:
+        """The files under a directory (or one file, or "" for the root), by path.
+
+        Not ``recursive``, its directories come too: as artifacts with neither blob nor URI.
+        """
+        owner = _owner(run_id, model, version, workspace)
+        prefix = prefix.removesuffix("/")
+
+        def fetch(token: str) -> ListArtifactsResponse:
+            request = ListArtifactsRequest(
+                owner=owner,
+                prefix=prefix,
+                recursive=recursive,
+                page_size=page_size,
+                page_token=token,
+            )
+            page: ListArtifactsResponse = self._unary("ListArtifacts", request)
+            return page
+
+        return Listing(fetch, "artifacts")
+
+    def delete(self, run_id: str, paths: str | Sequence[str]) -> int:
+        """Remove files, and all under directories; returns how many files went."""
+        owner = ArtifactOwner(run_id=run_id)
+        request = DeleteArtifactsRequest(
+            owner=owner, paths=[paths] if isinstance(paths, str) else paths
+        )
+        response: DeleteArtifactsResponse = self._unary("DeleteArtifacts", request)
+        return response.files
+
+    def _unary(self, method: str, request: object) -> Any:
+        return self._caller.unary(ArtifactServiceStub, method, request)
+
+    def _download(self, request: DownloadArtifactRequest) -> Download:
+        return Download(self._caller.stream(ArtifactServiceStub, "DownloadArtifact", request))
+
+
+class Listing(Pager[Artifact]):
+    """Iterate for all files and directories; ``pages()`` gives the responses themselves."""
+
+    def __iter__(self) -> Iterator[Artifact]:
+        for page in self.pages():
+            directories = [Artifact(path=path) for path in page.directories]
+            yield from sorted([*page.artifacts, *directories], key=lambda one: one.path.encode())
+
+
+class Download:
+    """Bytes on their way: iterate, or ``read``. ``blob`` tells digest and size of the whole."""
+
+    def __init__(self, responses: Stream):
+        self._responses = responses
+        self._first: DownloadArtifactResponse = next(responses)
+        self.blob = self._first.blob
+
+    def __iter__(self) -> Iterator[bytes]:
+        """In the order of offsets. Raises ``RunwireError`` where a chunk is not as it was sent."""
+        offset: int | None = None
+        for response in chain([self._first], self._responses):
+            if response.HasField("chunk"):
+                offset = response.chunk.offset if offset is None else offset
+                data = _artifact_chunk.check(response.chunk, offset)
+                offset += len(data)
+                yield data
+
+    def read(self) -> bytes:
+        """All of it, in memory."""
+        return b"".join(self)
+
+    def close(self) -> None:
+        """End the call before the last byte. Nothing happens where it has ended."""
+        self._responses.cancel()
+
+
+def _owner(run_id: str, model: str, version: int, workspace: str) -> ArtifactOwner:
+    if model:
+        key = ModelVersionKey(model=model, version=version, workspace=workspace)
+        return ArtifactOwner(model_version=key)
+    return ArtifactOwner(run_id=run_id)
+
+
+def _in_messages(
+    message: CommitArtifactsRequest, artifacts: Iterable[Artifact]
+) -> Iterator[CommitArtifactsRequest]:
+    size = 0
+    for artifact in artifacts:
+        size += artifact.ByteSize()
+        if size > COMMIT_BYTES:
+            yield message
+            message, size = CommitArtifactsRequest(), artifact.ByteSize()
+        message.artifacts.append(artifact)
+    yield message

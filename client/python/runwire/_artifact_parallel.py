@@ -1,0 +1,52 @@
+"""Several transfers at a time, with one count of bytes over all of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all), from one thread at a time."""
+
+PARALLEL = 4
+
+
+class Stopped(Exception):
+    """Another transfer failed, or the user broke off: this one ends too."""
+
+
+class Meter:
+    """Adds up what the transfers have done, and stops them at their next step."""
+
+    def __init__(self, progress: Progress | None, total: int):
+        self._progress, self._total, self._done = progress, total, 0
+        self._lock = threading.Lock()
+        self._stopped = False
+        self.add(0)
+
+    def add(self, count: int) -> None:
+        """``count`` bytes more. Raises ``Stopped`` where it is of no use to go on."""
+        with self._lock:
+            if self._stopped:
+                raise Stopped
+            self._done += count
+            if self._progress is not None:
+                self._progress(self._done, self._total)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+
+
+def run_all(transfers: Iterable[Callable[[], None]], meter: Meter) -> None:
+    """Run all; the first failure stops the others and is raised when they have ended."""
+    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="artifacts") as pool:
+        futures = [pool.submit(transfer) for transfer in transfers]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:
+            meter.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

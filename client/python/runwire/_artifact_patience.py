@@ -1,0 +1,38 @@
+"""How long a transfer goes on through cuts: as long as it makes progress."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from runwire._errors import RunwireError, UnavailableError
+
+# Half a minute or so without a single byte, over a server's restart.
+ATTEMPTS = 8
+FIRST_DELAY_S = 0.2
+MAX_DELAY_S = 8.0
+# Faults of the transport, or of a call that lost its place: begin again from what is stored.
+_RESUMABLE = {"OFFSET_GAP", "CHECKSUM_MISMATCH"}
+
+
+class Patience:
+    """Counts failures since the last progress; ``wait`` sleeps, or raises the failure."""
+
+    def __init__(self, attempts: int = ATTEMPTS):
+        self._attempts = attempts
+        self._failures = 0
+
+    def progress(self) -> None:
+        self._failures = 0
+
+    def wait(self, error: RunwireError, *, again: bool = False) -> None:
+        """Raises ``error`` where another attempt would not help, or there were enough.
+
+        ``again``: the caller knows that another attempt can help.
+        """
+        self._failures += 1
+        passing = isinstance(error, UnavailableError) or error.reason in _RESUMABLE
+        if not (again or passing) or self._failures >= self._attempts:
+            raise error
+        delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** (self._failures - 1))
+        time.sleep(max(delay, error.retry_after_s or 0.0) * random.uniform(0.5, 1.0))

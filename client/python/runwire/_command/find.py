@@ -1,0 +1,87 @@
+"""From what a person types to what the API calls it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runwire._command.failure import NOT_FOUND, USAGE, CommandError
+
+if TYPE_CHECKING:
+    from runwire import Client
+    from runwire.v1.experiment_pb2 import Experiment
+    from runwire.v1.model_pb2 import ModelVersion
+
+_WHOLE = re.compile(r"[0-9a-f]{32}")
+_PREFIX = re.compile(r"[0-9a-f]{4,31}")
+
+
+@contextmanager
+def connected(args: argparse.Namespace, *, writes: bool = False) -> Iterator[Client]:
+    """A client of the tracking URI. A folder with no data is only made where ``writes``."""
+    from runwire import Client
+    from runwire._connect import resolve_uri
+
+    uri = resolve_uri(getattr(args, "tracking_uri", None))
+    if not writes:
+        _check_folder(uri)
+    with Client(uri) as client:
+        yield client
+
+
+def _check_folder(uri: str) -> None:
+    if "://" in uri and not uri.startswith("file:"):
+        return
+    folder = Path(uri.removeprefix("file://").removeprefix("file:"))
+    if not folder.is_dir():
+        hint = "--tracking-uri or RUNWIRE_TRACKING_URI says where the data is"
+        raise CommandError(f"there is no data in {folder}", hint, NOT_FOUND)
+
+
+def experiment_of(client: Client, text: str) -> Experiment:
+    """An experiment by its id or its name; a name of digits only is found by its id first."""
+    from runwire._errors import NotFoundError
+
+    if text.isdecimal():
+        try:
+            return client.experiments.get(text)
+        except NotFoundError:
+            pass  # perhaps it is a name
+    return client.experiments.get(name=text)
+
+
+def run_id_of(client: Client, text: str) -> str:
+    """A run by its id, by the unique beginning of one (four digits or more), or ``last``."""
+    if _WHOLE.fullmatch(text):
+        return text
+    if text == "last":
+        found = list(islice(client.runs.search(order_by="start_time DESC"), 1))
+        if not found:
+            raise CommandError("there is no run yet", code=NOT_FOUND)
+        return found[0].run_id
+    if not _PREFIX.fullmatch(text):
+        hint = "an id of 32 hex digits, its first four or more, or 'last'"
+        raise CommandError(f"{text!r} is no run", hint, NOT_FOUND)
+    found = list(islice(client.runs.search(filter=f"run_id LIKE '{text}%'", page_size=2), 2))
+    if len(found) == 1:
+        return found[0].run_id
+    problem = "more than one run begins" if found else "no run begins"
+    raise CommandError(f"{problem} with {text!r}", "'runwire runs ls' shows them", NOT_FOUND)
+
+
+def version_of(text: str) -> tuple[str, int]:
+    """The model and number of ``MODEL/7``: what is changed is named by its number."""
+    model, _, number = text.partition("/")
+    if not model or not number.isdecimal():
+        raise CommandError(f"{text!r} is no version; write MODEL/NUMBER", code=USAGE)
+    return model, int(number)
+
+
+def resolved(client: Client, reference: str) -> ModelVersion:
+    """The version that MODEL/7, MODEL@ALIAS, MODEL/latest or MODEL/STAGE means now."""
+    return client.models.resolve(reference.removeprefix("models:/"))

@@ -1,0 +1,392 @@
+"""The journal: what the training process logs, on its way to the server.
+
+Standard library only, no thread, no network. Once a call has returned, its record is in
+a file of the page cache: killing the process does not lose it. The uploader, a process
+of its own, sends and trims (``_uploader``). The format is in ``_journal_format``.
+
+Bounded: segments take at most ``quota_bytes`` of disk. When they are full, a call waits
+up to ``block_s`` for the uploader to make room (``when_full="block"``), then points are
+dropped, counted, announced in the log, and told to the server as the run's tag
+``runwire.dropped_points``. ``when_full="drop"`` does not wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runwire._journal_files import boot_id, hold_lock, now_micros, process_start
+from runwire._journal_format import ATTACH, CLOSE, CREATE, DROPPED, check_key, encode_control
+from runwire._journal_run import RunLog, RunSchemas
+from runwire._journal_segments import Segments
+from runwire._journal_status import RUN_REFUSED, Status
+
+# An uploader that keeps dying is started again, ever more rarely.
+_FIRST_CHECK_S, _LAST_CHECK_S = 2.0, 300.0
+
+
+class JournalSettings(NamedTuple):
+    """``uploader`` is "process", "thread" or "off" (offline: ``runwire sync`` sends later)."""
+
+    quota_bytes: int = 1 << 30
+    when_full: str = "block"
+    block_s: float = 10.0
+    uploader: str = "process"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> JournalSettings:
+        """RUNWIRE_JOURNAL_QUOTA (bytes), RUNWIRE_JOURNAL_FULL (block, drop),
+        RUNWIRE_JOURNAL_BLOCK_S, RUNWIRE_UPLOADER (process, thread, off), RUNWIRE_MODE=offline.
+
+        Raises ValueError, naming the variable.
+        """
+        offline = environment.get("RUNWIRE_MODE", "").lower() == "offline"
+        return cls(
+            quota_bytes=int(_number(environment, "RUNWIRE_JOURNAL_QUOTA", 1 << 30)),
+            when_full=_choice(environment, "RUNWIRE_JOURNAL_FULL", ("block", "drop")),
+            block_s=_number(environment, "RUNWIRE_JOURNAL_BLOCK_S", 10.0),
+            uploader="off"
+            if offline
+            else _choice(environment, "RUNWIRE_UPLOADER", ("process", "thread", "off")),
+        )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    try:
+        return default if not text else float(text)
+    except ValueError:
+        raise ValueError(f"{name}={text!r} is not a number") from None
+
+
+def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    value = environment.get(name) or choices[0]
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} is not one of {', '.join(choices)}")
+    return value
+
+
+class Journal:
+    """One writer: this process, until it forks. Made by ``Journal.open``.
+
+    Safe for threads. After ``os.fork`` the child's runs attach themselves, at their
+    first call, to a journal of the child's own.
+    """
+
+    status: Status
+
+    def __init__(self, base: Path, tracking_uri: str, settings: JournalSettings):
+        self.base, self.tracking_uri, self.settings = base, tracking_uri, settings
+        self.writer_id = os.urandom(16).hex()
+        self.directory = base / self.writer_id
+        self.inherited = True
+        self.closed = False
+        self.segments = Segments(self.directory, None, 0, 0.0)
+        self._runs: dict[str, RunSchemas] = {}
+        self._schemas = 0
+        self._definitions = -1
+        self._dropped: dict[int, int] = {}  # points by run, since the start
+        self._untold: set[int] = set()
+        self._uploader_is_running: Callable[[], bool] = lambda: False
+        self._uploader_check_at = 0.0
+        self._uploader_check_s = _FIRST_CHECK_S
+        self._spooled = 0
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path | str,
+        tracking_uri: str,
+        *,
+        settings: JournalSettings | None = None,
+    ) -> Journal:
+        """Make ``<directory>/<writer_id>/``. Starts no uploader: the first event does.
+
+        Raises OSError where the directory cannot be written, ValueError on bad settings.
+        """
+        journal = cls(
+            Path(directory).absolute(), tracking_uri, settings or JournalSettings.from_environment()
+        )
+        journal._create()
+        return journal
+
+    @classmethod
+    def elsewhere(cls, base: Path, tracking_uri: str, settings: JournalSettings) -> Journal:
+        """Stands for the journal of another process: a run of it attaches at its first call."""
+        return cls(base, tracking_uri, settings)
+
+    def _create(self) -> None:
+        self.directory.mkdir(parents=True)
+        settings = self.settings
+        wait = settings.when_full == "block" and settings.uploader != "off"
+        self.status = Status.create(self.directory / "status")
+        self.segments = Segments(
+            self.directory, self.status, settings.quota_bytes, settings.block_s if wait else 0.0
+        )
+        self.segments.on_full = self.ensure_uploader
+        self._definitions = os.open(
+            self.directory / "schemas.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+        )
+        self._write_meta()
+        self.segments.open_first()
+        self.inherited = False
+        _live.add(self)
+
+    def _write_meta(self) -> None:
+        pid = os.getpid()
+        meta = {
+            "writer_id": self.writer_id,
+            "tracking_uri": self.tracking_uri,
+            "cwd": str(Path.cwd()),
+            "pid": pid,
+            "process_start": process_start(pid),
+            "boot_id": boot_id(),
+            "client": f"python/{sys.version_info.major}.{sys.version_info.minor}",
+            "create_time_micros": now_micros(),
+        }
+        hidden = self.directory / "meta.json.new"
+        hidden.write_text(json.dumps(meta, indent=1))
+        hidden.rename(self.directory / "meta.json")
+
+    # Runs --------------------------------------------------------------------
+
+    def create_run(self, run_id: str, payload: dict[str, Any]) -> RunLog:
+        """A new run; ``payload`` is a CreateRunRequest as JSON, with proto field names."""
+        run = self._register(run_id)
+        self.record(CREATE, run.index, {"request": payload})
+        return RunLog(self, run)
+
+    def attach_run(self, run_id: str, *, resume: bool = True) -> RunLog:
+        """An existing run: resumed and, when this process ends without a finish, closed by
+        its uploader; or (``resume=False``) only written to, as one of several writers."""
+        run = self._register(run_id)
+        self.record(ATTACH, run.index, {"resume": resume})
+        return RunLog(self, run)
+
+    def _register(self, run_id: str) -> RunSchemas:
+        with self.segments.lock:
+            run = self._runs.get(run_id)
+            if run is None:
+                index = len(self._runs)
+                if not self._define({"run": index, "run_id": run_id}):
+                    raise OSError(f"no room for a new run in {self.directory}")
+                run = self._runs[run_id] = RunSchemas(run_id, index)
+            return run
+
+    def successor(self) -> Journal:
+        """This process's own journal in the place of one that another process opened."""
+        with _successors_lock:
+            key = (self.base, self.tracking_uri)
+            journal = _successors.get(key)
+            if journal is None or journal.closed:
+                journal = Journal.open(self.base, self.tracking_uri, settings=self.settings)
+                _successors[key] = journal
+                _close_at_exit(journal)
+            return journal
+
+    # Records -----------------------------------------------------------------
+
+    def define_schema(self, run: int, keys: tuple[str, ...]) -> int | None:
+        """Declare a key set, once, before its first row. None: there is no room."""
+        with self.segments.lock:
+            schema = self._schemas + 1
+            if not self._define({"schema": schema, "run": run, "keys": keys}):
+                return None
+            self._schemas = schema
+            return schema
+
+    def _define(self, definition: dict[str, Any]) -> bool:
+        line = json.dumps(definition, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        size = os.fstat(self._definitions).st_size
+        try:
+            rest = memoryview(line)
+            while rest:
+                rest = rest[os.write(self._definitions, rest) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._definitions, size)
+            return False
+        return True
+
+    def record(self, kind: int, run: int, payload: dict[str, Any]) -> None:
+        """Store an event of a run (slow door: also looks after the uploader)."""
+        self.check_open()
+        body = encode_control(kind, {"run": run, **payload})
+        if not self.segments.append(0, body, control=True):
+            _log().warning("the journal %s is full: an event was dropped", self.directory)
+        self.ensure_uploader()
+
+    def count_dropped(self, run: int, points: int) -> None:
+        """Points that found no room. The first of a row of drops is announced."""
+        with self.segments.lock:
+            if not self._untold:
+                _log().warning(
+                    "the journal %s is full: points are dropped until there is room",
+                    self.directory,
+                )
+            self._dropped[run] = self._dropped.get(run, 0) + points
+            self._untold.add(run)
+
+    def tell_dropped(self) -> None:
+        """There is room again, or a run ends: the counts travel with the data."""
+        for run in tuple(self._untold):
+            body = encode_control(DROPPED, {"run": run, "points": self._dropped[run]})
+            if not self.segments.append(0, body, control=True):
+                return
+            self._untold.discard(run)
+            _log().warning(
+                "%d points of run %d were dropped so far: the journal was full",
+                self._dropped[run],
+                run,
+            )
+
+    def stored_row(self) -> None:
+        """After a row went through the slow door: there is room."""
+        if self._untold:
+            with self.segments.lock:
+                self.segments.dropping = False
+                self.tell_dropped()
+        self.ensure_uploader()
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise RuntimeError(f"the journal {self.directory} is closed")
+
+    def spool_path(self) -> Path:
+        """A new name in the spool for a file to be uploaded."""
+        with self.segments.lock:
+            self._spooled += 1
+            number = self._spooled
+        spool = self.directory / "artifacts"
+        spool.mkdir(exist_ok=True)
+        return spool / f"{number:06d}"
+
+    # Delivery ----------------------------------------------------------------
+
+    def ensure_uploader(self, *, now: bool = False) -> None:
+        """Start an uploader where none is at work. Returns at once."""
+        if self.settings.uploader == "off" or self._uploader_is_running():
+            return
+        moment = time.monotonic()
+        if moment < self._uploader_check_at and not now:
+            return
+        self._uploader_check_at = moment + self._uploader_check_s
+        held = hold_lock(self.directory / "lock")
+        if held is None:
+            return
+        os.close(held)
+        from runwire._uploader_start import start_uploader
+
+        self._uploader_check_s = min(self._uploader_check_s * 2, _LAST_CHECK_S)
+        self._uploader_is_running = start_uploader(
+            self.directory, thread=self.settings.uploader == "thread"
+        )
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until the server has all that was logged before this call.
+
+        False: not within ``timeout_s`` (None waits without end), or the journal is
+        offline. Raises RunwireError where the server refused a run for good.
+        """
+        if self.inherited:
+            return True
+        position = self.segments.position
+        if self.settings.uploader == "off" and self.status.acknowledged < position:
+            return False
+        self.status.wanted = position
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        pause_s = 0.001
+        while self.status.acknowledged < position:
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            self.ensure_uploader()
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, 0.05)
+        self._raise_refused()
+        return True
+
+    def _raise_refused(self) -> None:
+        for run in self._runs.values():
+            if self.status.run_flags(run.index) & RUN_REFUSED:
+                from runwire._journal_refused import refusal
+
+                raise refusal(self.directory, run.run_id)
+
+    def close(self) -> None:
+        """Nothing more will be logged. Returns at once; the uploader sends what is left."""
+        if self.closed or self.inherited:
+            self.closed = True
+            return
+        with self.segments.lock:
+            self.tell_dropped()
+            self.segments.append(0, encode_control(CLOSE, {}), control=True)
+            self.closed = True
+            self.segments.close()
+            os.close(self._definitions)
+        _live.discard(self)
+        if not self._runs:
+            self._remove_unused()
+            return
+        self.ensure_uploader(now=True)
+        if self.settings.uploader == "thread":
+            # The thread dies with the process; what it cannot send now waits for a sync.
+            self.flush(self.settings.block_s)
+
+    def _remove_unused(self) -> None:
+        for name in ("meta.json", "schemas.jsonl", "000001.seg", "status"):
+            (self.directory / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.directory.rmdir()
+
+    def disown(self) -> None:
+        """In a forked child: all of it belongs to the parent."""
+        self.inherited = True
+        self.segments.disown()
+        with contextlib.suppress(OSError):
+            os.close(self._definitions)
+
+
+def attached_run(base: Path, tracking_uri: str, run_id: str, settings: JournalSettings) -> RunLog:
+    """What a pickled RunLog becomes: a new writer to the same run, once it logs."""
+    journal = Journal.elsewhere(base, tracking_uri, settings)
+    return RunLog(journal, RunSchemas(run_id, -1))
+
+
+def _log() -> Any:
+    import logging
+
+    return logging.getLogger("runwire")
+
+
+def _close_at_exit(journal: Journal) -> None:
+    import atexit
+
+    atexit.register(journal.close)
+
+
+_live: weakref.WeakSet[Journal] = weakref.WeakSet()
+_successors: dict[tuple[Path, str], Journal] = {}
+_successors_lock = threading.Lock()
+
+
+def _after_fork_in_child() -> None:
+    global _successors_lock
+    _successors_lock = threading.Lock()
+    for journal in tuple(_live):
+        journal.disown()
+    _live.clear()
+    _successors.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+__all__ = ["Journal", "JournalSettings", "RunLog", "attached_run", "check_key"]

@@ -1,0 +1,218 @@
+"""``client.metrics``: one method for each call of MetricService.
+
+Training code logs through the fluent API and its journal; these are the calls beneath,
+and the readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from runwire._errors import InvalidArgumentError
+from runwire._pager import Page, Pager
+from runwire._series import SeriesSet, collect
+from runwire.v1.metric_pb2 import MetricBatch, SeriesInfo, SeriesName
+from runwire.v1.metric_service_pb2 import (
+    GetWriterRequest,
+    GetWriterResponse,
+    ListSeriesRequest,
+    ListSeriesResponse,
+    LogBatchRequest,
+    LogBatchResponse,
+    ReadSeriesRequest,
+    ReadSeriesResponse,
+    SeriesSelector,
+    StreamBatchesRequest,
+    StreamBatchesResponse,
+    TailSeriesRequest,
+    TailSeriesResponse,
+)
+from runwire.v1.metric_service_pb2_grpc import MetricServiceStub
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from runwire._call import Caller
+
+Axis = Literal["STEP", "TIME", "RELATIVE_TIME"]
+Reduce = Literal["NONE", "BUCKETS", "SHAPE"]
+
+
+class Metrics:
+    """The metric calls of one client. Safe for threads. All raise ``RunwireError``."""
+
+    def __init__(self, caller: Caller):
+        self._caller = caller
+
+    # Writing ----------------------------------------------------------------------
+
+    def log_batch(
+        self,
+        run_id: str,
+        batch: MetricBatch | None = None,
+        *,
+        writer_id: str = "",
+        series: Iterable[SeriesName] = (),
+    ) -> LogBatchResponse:
+        """Store a batch; acknowledged means durable and readable. None: a heartbeat.
+
+        With a ``writer_id`` a batch is applied once per sequence, however often it is sent.
+        ``series``: names that the batch uses and an earlier one declared. Entries that
+        cannot be stored come back as rejections and keep nothing else out.
+        """
+        request = LogBatchRequest(run_id=run_id, writer_id=writer_id, batch=batch, series=series)
+        response: LogBatchResponse = self._call("LogBatch", request)
+        return response
+
+    def stream_batches(
+        self, requests: Iterable[StreamBatchesRequest]
+    ) -> Generator[StreamBatchesResponse]:
+        """The raw stream: Open, then batches; acknowledgements come back. Close it at the end."""
+        return self._caller.stream(MetricServiceStub, "StreamBatches", iter(requests))
+
+    def get_writer(self, run_id: str, writer_id: str) -> GetWriterResponse:
+        """Where a writer stands: its last committed sequence and position; 0: never seen."""
+        request = GetWriterRequest(run_id=run_id, writer_id=writer_id)
+        response: GetWriterResponse = self._call("GetWriter", request)
+        return response
+
+    # Reading ----------------------------------------------------------------------
+
+    def list(
+        self, run_id: str, key_prefix: str = "", *, page_size: int = 0, page_token: str = ""
+    ) -> Pager[SeriesInfo]:
+        """The series of a run with their counts, first and last steps and extremes, by key."""
+        request = ListSeriesRequest(run_id=run_id, key_prefix=key_prefix, page_size=page_size)
+
+        def fetch(token: str) -> Page[SeriesInfo]:
+            request.page_token = token
+            response: ListSeriesResponse = self._call("ListSeries", request)
+            return Page(response.series, response.next_page_token)
+
+        return Pager(fetch, page_token)
+
+    def read(
+        self,
+        run_ids: str | Iterable[str],
+        keys: str | Iterable[str] = (),
+        *,
+        key_prefixes: str | Iterable[str] = (),
+        start: int | None = None,
+        end: int | None = None,
+        axis: Axis = "STEP",
+        max_points: int = 0,
+    ) -> SeriesSet:
+        """Whole series as columns: numpy arrays where numpy is installed, else ``array.array``.
+
+        Neither keys nor prefixes given: all series of the runs. ``start`` (inclusive) and
+        ``end`` (exclusive) are steps, or microseconds on the time axes. Every stored point
+        comes, ordered by (step, time); a cut connection is resumed.
+
+        >>> loss = client.metrics.read(run.run_id, "train/loss")[run.run_id, "train/loss"]
+        >>> loss.steps, loss.values
+        (array([0, 1, 2]), array([2.3, 1.9, 1.4]))
+        >>> client.metrics.read([a, b], ["loss"]).to_pandas().columns
+        Index(['run_id', 'key', 'step', 'time', 'value'], dtype='object')
+        """
+        return collect(
+            self.read_stream(
+                run_ids,
+                keys,
+                key_prefixes=key_prefixes,
+                start=start,
+                end=end,
+                axis=axis,
+                reduce="NONE",
+                max_points=max_points,
+            )
+        )
+
+    def read_stream(
+        self,
+        run_ids: str | Iterable[str],
+        keys: str | Iterable[str] = (),
+        *,
+        key_prefixes: str | Iterable[str] = (),
+        start: int | None = None,
+        end: int | None = None,
+        axis: Axis = "STEP",
+        reduce: Reduce = "NONE",
+        max_points: int = 0,
+        resume: bytes = b"",
+    ) -> Iterator[ReadSeriesResponse]:
+        """As ``read``, message by message, in bounded memory; reduced to ``max_points`` a
+        series where ``reduce`` says so (``UnimplementedError`` where not offered).
+
+        Goes on by itself after a cut; ``resume`` of a message starts after it.
+        """
+        request = ReadSeriesRequest(
+            select=_selector(run_ids, keys, key_prefixes),
+            axis=_value(ReadSeriesRequest.Axis, "axis", axis),
+            range_start=start,
+            range_end=end,
+            reduce=_value(ReadSeriesRequest.Reduce, "reduce", reduce),
+            max_points=max_points,
+            resume=resume,
+        )
+
+        def go_on(response: ReadSeriesResponse) -> None:
+            request.resume = response.resume
+
+        return self._caller.resuming(MetricServiceStub, "ReadSeries", request, go_on)
+
+    def tail(
+        self,
+        run_ids: str | Iterable[str],
+        keys: str | Iterable[str] = (),
+        *,
+        key_prefixes: str | Iterable[str] = (),
+        cursor: bytes = b"",
+        from_beginning: bool = False,
+        min_interval_s: float = 0.0,
+    ) -> Iterator[TailSeriesResponse]:
+        """What arrives, without end: from a ``cursor``, from the beginning, or from now.
+
+        Goes on by itself after a cut. Raises ``UnimplementedError`` where not offered.
+        """
+        request = TailSeriesRequest(select=_selector(run_ids, keys, key_prefixes))
+        if cursor:
+            request.cursor = cursor
+        elif from_beginning:
+            request.from_beginning = True
+        else:
+            request.from_now = True
+        request.min_interval.FromNanoseconds(int(min_interval_s * 1e9))
+
+        def go_on(response: TailSeriesResponse) -> None:
+            if response.cursor:
+                request.cursor = response.cursor
+
+        return self._caller.resuming(MetricServiceStub, "TailSeries", request, go_on)
+
+    def _call(self, method: str, request: Message) -> Any:
+        return self._caller.unary(MetricServiceStub, method, request)
+
+
+def _selector(
+    run_ids: str | Iterable[str], keys: str | Iterable[str], key_prefixes: str | Iterable[str]
+) -> SeriesSelector:
+    return SeriesSelector(
+        run_ids=_several(run_ids), keys=_several(keys), key_prefixes=_several(key_prefixes)
+    )
+
+
+def _several(names: str | Iterable[str]) -> Iterable[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _value(enum: Any, field: str, name: str) -> Any:
+    try:
+        return enum.Value(f"{field.upper()}_{name.upper()}")
+    except ValueError:
+        choices = ", ".join(one.split("_", 1)[1] for one in enum.keys()[1:])
+        raise InvalidArgumentError(
+            f"{field}: {name!r} is not one of {choices}",
+            reason="FIELD_INVALID",
+            metadata={"field": field},
+        ) from None

@@ -1,0 +1,423 @@
+"""``client.models``: one method for each call of RegistryService."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from runwire._change import Time, mask, new_id, timestamp
+from runwire._errors import from_fault
+from runwire._pager import Page, Pager
+from runwire.v1.artifact_pb2 import Artifact, ModelVersionKey
+from runwire.v1.model_pb2 import Model, ModelEvent, ModelVersion
+from runwire.v1.registry_service_pb2 import (
+    CreateModelRequest,
+    CreateModelResponse,
+    CreateModelVersionRequest,
+    CreateModelVersionResponse,
+    DeleteModelAliasRequest,
+    DeleteModelAliasResponse,
+    DeleteModelRequest,
+    DeleteModelVersionRequest,
+    GetModelRequest,
+    GetModelResponse,
+    GetModelVersionRequest,
+    GetModelVersionResponse,
+    LineageNode,
+    ListModelEventsRequest,
+    ListModelEventsResponse,
+    QueryLineageRequest,
+    QueryLineageResponse,
+    ResolveModelsRequest,
+    ResolveModelsResponse,
+    SearchModelsRequest,
+    SearchModelsResponse,
+    SearchModelVersionsRequest,
+    SearchModelVersionsResponse,
+    SetModelAliasRequest,
+    SetModelAliasResponse,
+    TransitionModelVersionRequest,
+    TransitionModelVersionResponse,
+    UpdateModelRequest,
+    UpdateModelResponse,
+    UpdateModelVersionRequest,
+    UpdateModelVersionResponse,
+    WatchModelsRequest,
+    WatchModelsResponse,
+)
+from runwire.v1.registry_service_pb2_grpc import RegistryServiceStub
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from runwire._call import Caller
+
+Direction = Literal["UPSTREAM", "DOWNSTREAM", "BOTH"]
+
+
+class Models:
+    """The registry calls of one client. Safe for threads. All raise ``RunwireError``."""
+
+    def __init__(self, caller: Caller):
+        self._caller = caller
+
+    # Models -----------------------------------------------------------------------
+
+    def create(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+        stages: Iterable[str] = (),
+        get_existing: bool = False,
+        workspace: str = "",
+        request_id: str = "",
+    ) -> Model:
+        """Register a name; ``stages`` are none, staging, production, archived unless given.
+
+        Safe to repeat with the same ``request_id`` (a fresh one unless given).
+        """
+        request = CreateModelRequest(
+            name=name,
+            workspace=self._in(workspace),
+            description=description,
+            tags=tags,
+            stages=stages,
+            get_existing=get_existing,
+            request_id=request_id or new_id(),
+        )
+        response: CreateModelResponse = self._call("CreateModel", request)
+        return response.model
+
+    def get(self, name: str, *, workspace: str = "") -> Model:
+        """With its aliases and latest version. Raises ``NotFoundError``."""
+        request = GetModelRequest(name=name, workspace=self._in(workspace))
+        response: GetModelResponse = self._call("GetModel", request)
+        return response.model
+
+    def search(
+        self,
+        filter: str = "",
+        *,
+        order_by: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        workspace: str = "",
+    ) -> Pager[Model]:
+        """Those that a filter finds: ``"name LIKE 'fraud%' AND tags.team = 'risk'"``."""
+        request = SearchModelsRequest(
+            workspace=self._in(workspace), filter=filter, order_by=order_by, page_size=page_size
+        )
+
+        def fetch(token: str) -> Page[Model]:
+            request.page_token = token
+            response: SearchModelsResponse = self._call("SearchModels", request)
+            return Page(response.models, response.next_page_token)
+
+        return Pager(fetch, page_token)
+
+    def update(
+        self,
+        name: str,
+        *,
+        new_name: str | None = None,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        removed_tags: Iterable[str] = (),
+        stages: Sequence[str] | None = None,
+        etag: str = "",
+        workspace: str = "",
+        update_mask: Sequence[str] | None = None,
+    ) -> Model:
+        """Change what is given and nothing else; ``new_name`` renames it with its versions."""
+        fields = {"name": new_name, "description": description, "stages": stages}
+        model = Model(
+            name=name,
+            workspace=self._in(workspace),
+            description=description,
+            tags=tags,
+            stages=stages,
+            etag=etag,
+        )
+        request = UpdateModelRequest(
+            model=model,
+            update_mask=mask(fields, tags, removed_tags, update_mask),
+            new_name=new_name,
+        )
+        response: UpdateModelResponse = self._call("UpdateModel", request)
+        return response.model
+
+    def delete(self, name: str, *, etag: str = "", workspace: str = "") -> None:
+        """With all its versions."""
+        self._call(
+            "DeleteModel",
+            DeleteModelRequest(name=name, workspace=self._in(workspace), etag=etag),
+        )
+
+    # Versions ---------------------------------------------------------------------
+
+    def create_version(
+        self,
+        model: str,
+        *,
+        source_run_id: str = "",
+        source_path: str = "",
+        artifacts: Iterable[Artifact] = (),
+        source_uri: str = "",
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+        signature: str = "",
+        aliases: Iterable[str] = (),
+        create_model: bool = False,
+        workspace: str = "",
+        request_id: str = "",
+    ) -> ModelVersion:
+        """Publish the next version of a model: from a run's artifacts under ``source_path``,
+        from ``artifacts`` whose blobs are stored, or from a ``source_uri`` that is only noted.
+
+        ``aliases`` move in the same transaction. Safe to repeat with the same
+        ``request_id`` (a fresh one unless given).
+
+        >>> client.models.create_version("fraud", source_run_id=run.run_id,
+        ...                              source_path="model", create_model=True)
+        """
+        request = CreateModelVersionRequest(
+            model=model,
+            workspace=self._in(workspace),
+            source_run_id=source_run_id,
+            source_path=source_path,
+            artifacts=artifacts,
+            source_uri=source_uri,
+            description=description,
+            tags=tags,
+            signature=signature,
+            aliases=aliases,
+            create_model=create_model,
+            request_id=request_id or new_id(),
+        )
+        response: CreateModelVersionResponse = self._call("CreateModelVersion", request)
+        return response.model_version
+
+    def get_version(self, model: str, version: int, *, workspace: str = "") -> ModelVersion:
+        """One version by its number. Raises ``NotFoundError``."""
+        request = GetModelVersionRequest(key=self._key(model, version, workspace))
+        response: GetModelVersionResponse = self._call("GetModelVersion", request)
+        return response.model_version
+
+    def search_versions(
+        self,
+        filter: str = "",
+        *,
+        order_by: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        workspace: str = "",
+    ) -> Pager[ModelVersion]:
+        """Those that a filter finds: ``"model = 'fraud' AND stage = 'production'"``."""
+        request = SearchModelVersionsRequest(
+            workspace=self._in(workspace), filter=filter, order_by=order_by, page_size=page_size
+        )
+
+        def fetch(token: str) -> Page[ModelVersion]:
+            request.page_token = token
+            response: SearchModelVersionsResponse = self._call("SearchModelVersions", request)
+            return Page(response.model_versions, response.next_page_token)
+
+        return Pager(fetch, page_token)
+
+    def update_version(
+        self,
+        model: str,
+        version: int,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        removed_tags: Iterable[str] = (),
+        etag: str = "",
+        workspace: str = "",
+        update_mask: Sequence[str] | None = None,
+    ) -> ModelVersion:
+        """Change description or tags; the content of a version never changes."""
+        changed = ModelVersion(
+            model=model,
+            version=version,
+            workspace=self._in(workspace),
+            description=description,
+            tags=tags,
+            etag=etag,
+        )
+        request = UpdateModelVersionRequest(
+            model_version=changed,
+            update_mask=mask({"description": description}, tags, removed_tags, update_mask),
+        )
+        response: UpdateModelVersionResponse = self._call("UpdateModelVersion", request)
+        return response.model_version
+
+    def delete_version(
+        self, model: str, version: int, *, etag: str = "", workspace: str = ""
+    ) -> None:
+        """Its number is not given again; aliases that point at it go with it."""
+        request = DeleteModelVersionRequest(key=self._key(model, version, workspace), etag=etag)
+        self._call("DeleteModelVersion", request)
+
+    def transition_version(
+        self,
+        model: str,
+        version: int,
+        to_stage: str,
+        *,
+        expected_stage: str = "",
+        archive_others: bool = False,
+        comment: str = "",
+        workspace: str = "",
+        request_id: str = "",
+    ) -> ModelVersion:
+        """Move a version to another stage. Raises ``FailedPreconditionError`` (reason
+        STAGE_CHANGED) where it is not in ``expected_stage``."""
+        request = TransitionModelVersionRequest(
+            key=self._key(model, version, workspace),
+            to_stage=to_stage,
+            expected_stage=expected_stage,
+            comment=comment,
+            archive_others=archive_others,
+            request_id=request_id or new_id(),
+        )
+        response: TransitionModelVersionResponse = self._call("TransitionModelVersion", request)
+        return response.model_version
+
+    # Aliases ----------------------------------------------------------------------
+
+    def set_alias(
+        self,
+        model: str,
+        alias: str,
+        version: int,
+        *,
+        expected_version: int | None = None,
+        comment: str = "",
+        workspace: str = "",
+    ) -> SetModelAliasResponse:
+        """Point an alias at a version. With ``expected_version`` (0: not set yet) only from
+        there: else ``ConflictError``, reason ALIAS_MOVED."""
+        request = SetModelAliasRequest(
+            model=model,
+            workspace=self._in(workspace),
+            alias=alias,
+            version=version,
+            expected_version=expected_version,
+            comment=comment,
+        )
+        response: SetModelAliasResponse = self._call("SetModelAlias", request)
+        return response
+
+    def delete_alias(
+        self, model: str, alias: str, *, expected_version: int | None = None, workspace: str = ""
+    ) -> DeleteModelAliasResponse:
+        """Remove an alias; with ``expected_version`` only while it points there."""
+        request = DeleteModelAliasRequest(
+            model=model,
+            workspace=self._in(workspace),
+            alias=alias,
+            expected_version=expected_version,
+        )
+        response: DeleteModelAliasResponse = self._call("DeleteModelAlias", request)
+        return response
+
+    # Reading ----------------------------------------------------------------------
+
+    def resolve(self, reference: str, *, workspace: str = "") -> ModelVersion:
+        """The version that a reference means now; raises ``NotFoundError`` where none.
+
+        ``"fraud@champion"`` an alias, ``"fraud/7"`` a number, ``"fraud/latest"`` the newest,
+        ``"fraud/production"`` the newest in a stage.
+        """
+        (found,) = self.resolve_all([reference], workspace=workspace).resolved
+        if found.HasField("fault"):
+            raise from_fault(found.fault)
+        return found.model_version
+
+    def resolve_all(
+        self, references: Iterable[str], *, workspace: str = ""
+    ) -> ResolveModelsResponse:
+        """Many at once, in their order; each with a version or a ``fault``."""
+        request = ResolveModelsRequest(references=references, workspace=self._in(workspace))
+        response: ResolveModelsResponse = self._call("ResolveModels", request)
+        return response
+
+    def list_events(
+        self,
+        model: str,
+        *,
+        alias: str = "",
+        until: Time | None = None,
+        page_size: int = 0,
+        page_token: str = "",
+        workspace: str = "",
+    ) -> Pager[ModelEvent]:
+        """Who moved what, newest first; of one ``alias`` only, or up to a time."""
+        request = ListModelEventsRequest(
+            model=model,
+            workspace=self._in(workspace),
+            alias=alias,
+            until=timestamp(until),
+            page_size=page_size,
+        )
+
+        def fetch(token: str) -> Page[ModelEvent]:
+            request.page_token = token
+            response: ListModelEventsResponse = self._call("ListModelEvents", request)
+            return Page(response.events, response.next_page_token)
+
+        return Pager(fetch, page_token)
+
+    def query_lineage(
+        self,
+        root: LineageNode,
+        *,
+        direction: Direction = "BOTH",
+        max_hops: int = 0,
+        max_nodes: int = 0,
+    ) -> QueryLineageResponse:
+        """What led to a node and what came of it. ``UnimplementedError`` where not offered."""
+        request = QueryLineageRequest(
+            root=root,
+            direction=QueryLineageRequest.Direction.Value(f"DIRECTION_{direction}"),
+            max_hops=max_hops,
+            max_nodes=max_nodes,
+        )
+        response: QueryLineageResponse = self._call("QueryLineage", request)
+        return response
+
+    def watch(
+        self,
+        models: Iterable[str] = (),
+        *,
+        after_revision: int | None = None,
+        workspace: str = "",
+    ) -> Iterator[WatchModelsResponse]:
+        """Changes after a revision, or the present state and then changes; goes on after a cut.
+
+        Raises ``UnimplementedError`` where the server does not offer it.
+        """
+        request = WatchModelsRequest(workspace=self._in(workspace), models=models)
+        if after_revision is None:
+            request.snapshot_first = True
+        else:
+            request.after_revision = after_revision
+
+        def resume(response: WatchModelsResponse) -> None:
+            # Inside a snapshot there is no place to go on from: it starts again.
+            if response.WhichOneof("event") in ("change", "mark"):
+                request.after_revision = response.revision
+
+        return self._caller.resuming(RegistryServiceStub, "WatchModels", request, resume)
+
+    def _in(self, workspace: str) -> str:
+        return workspace or self._caller.workspace
+
+    def _key(self, model: str, version: int, workspace: str) -> ModelVersionKey:
+        return ModelVersionKey(model=model, version=version, workspace=self._in(workspace))
+
+    def _call(self, method: str, request: Message) -> Any:
+        return self._caller.unary(RegistryServiceStub, method, request)

@@ -1,0 +1,319 @@
+"""Deliver what outboxes hold: one thing at a time for a run, several runs at once.
+
+A run's next batch goes out when the one before is acknowledged, and the acknowledged
+position is compared with the expected one. So a batch of an earlier uploader that the
+server commits late is noticed before anything is sent twice.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from runwire._batches import SealedBatch
+from runwire._journal_format import ATTACH, CREATE, FINISH, split_writer_position
+from runwire._journal_status import (
+    AWAY,
+    CONNECTED,
+    REFUSED,
+    RUN_ANSWERED,
+    RUN_FINISHED,
+    RUN_OPEN,
+    RUN_REFUSED,
+    RUN_STOP_REQUESTED,
+    Status,
+)
+from runwire._uploader_link import CallFailed, Link
+from runwire._uploader_outbox import MAX_BATCH_BYTES, MIN_BATCH_BYTES, Event, Item, Outbox
+from runwire._uploader_report import Report
+
+WORKERS = 4
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 30.0
+_MAX_REOPENINGS = 5
+_MAX_FAULTS = 20
+# A rank or a forked child may be faster than the process that creates the run.
+CREATION_WAIT_S = 120.0
+
+
+class _Abandoned(Exception):
+    """The run's data cannot be delivered, ever: the reason."""
+
+
+@dataclass(slots=True)
+class Contact:
+    """How it stands with the server. ``away_since`` None: it answers."""
+
+    away_since: float | None = None
+    failures: int = 0
+    next_try: float = 0.0
+
+
+class Delivery:
+    """Worker threads over the outboxes. ``changed`` is the lock of all state here."""
+
+    def __init__(self, link: Link, status: Status, report: Report, *, creation_wait_s: float):
+        self.changed = threading.Condition()
+        self.contact = Contact()
+        self.outboxes: dict[int, Outbox] = {}  # those with something to do
+        self._link, self._status, self._report = link, status, report
+        self._creation_wait_s = creation_wait_s
+        self._began = time.monotonic()
+        self._stopped = False
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        for number in range(WORKERS):
+            thread = threading.Thread(
+                target=self._work, name=f"runwire-deliver-{number}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Ends the threads, after the calls that are under way."""
+        with self.changed:
+            self._stopped = True
+            self.changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    # The threads -------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (outbox := self._take()) is not None:
+            item = outbox.items[0] if outbox.items else None
+            try:
+                done = self._deliver(outbox, item)
+            except CallFailed as error:
+                self._settle(lambda: self._failed(outbox, item, error))
+            except _Abandoned as error:
+                reason = str(error)
+                self._settle(lambda: self.refuse(outbox, reason))
+            except Exception:  # a fault of ours with one run's data must not stop the others
+                self._report.log(traceback.format_exc())
+                self._settle(lambda: self._fault(outbox))
+            else:
+                self._settle(done)
+            with self.changed:
+                outbox.busy = False
+                self.changed.notify_all()
+
+    def _settle(self, effect: Callable[[], None]) -> None:
+        with self.changed:
+            effect()
+
+    def _take(self) -> Outbox | None:
+        """Wait for an outbox whose first item can go out; None: stop."""
+        with self.changed:
+            while not self._stopped:
+                now = time.monotonic()
+                if now >= self.contact.next_try:
+                    ready = [each for each in self.outboxes.values() if each.is_ready(now)]
+                    if ready:
+                        outbox = min(ready, key=lambda each: each.contact_at)
+                        outbox.busy = True
+                        return outbox
+                self.changed.wait(self._pause(now))
+            return None
+
+    def _pause(self, now: float) -> float:
+        """Until something becomes ready by time alone; changes wake us earlier."""
+        times = [outbox.ready_at for outbox in self.outboxes.values() if outbox.items]
+        due = max(min(times, default=now + 1.0), self.contact.next_try)
+        return min(max(due - now, 0.01), 1.0)
+
+    # One item ----------------------------------------------------------------
+
+    def _deliver(self, outbox: Outbox, item: Item | None) -> Callable[[], None]:
+        """Make the calls of an item, or a heartbeat; returns what then becomes true, to be
+        run locked."""
+        if outbox.must_locate:
+            where = self._link.writer(outbox.run_id)
+            return lambda: self._located(outbox, where)
+        if item is None:
+            beat = self._link.log_batch(outbox.run_id, None)
+            return lambda: self._beaten(outbox, beat)
+        if isinstance(item, SealedBatch):
+            response = self._link.log_batch(outbox.run_id, item.batch, item.names)
+            return lambda: self._acknowledge(outbox, item, response)
+        if item.kind == CREATE:
+            run = self._link.create_run(item.payload["request"])
+            self._report.say(f"run {run.name!r} {run.run_id} at {self._link.uri}")
+        elif item.kind == ATTACH:
+            self._join(outbox, resume=item.payload["resume"])
+        elif item.kind == FINISH:
+            state, end = item.payload["state"], item.payload["end_time_micros"]
+            self._link.finish_run(outbox.run_id, state, end, outbox.sequence)
+        return lambda: self._happened(outbox, item)
+
+    def _join(self, outbox: Outbox, *, resume: bool) -> None:
+        """Make the run take this writer. Who only joins leaves it as it was found."""
+        if resume:
+            self._link.resume_run(outbox.run_id)
+        try:
+            self._link.log_batch(outbox.run_id, None)
+        except CallFailed as error:
+            if error.reason != "RUN_SEALED":
+                raise
+            self._reopen(outbox)
+
+    def _reopen(self, outbox: Outbox) -> None:
+        if not outbox.is_open and outbox.reopened_from is None:
+            outbox.reopened_from = self._link.ended(outbox.run_id)
+        self._link.resume_run(outbox.run_id)
+        self._link.log_batch(outbox.run_id, None)
+
+    def _acknowledge(self, outbox: Outbox, batch: SealedBatch, response: Any) -> None:
+        self._reached(outbox)
+        self._heed(outbox, response.advice)
+        for rejection in response.ack.rejections:
+            fault = rejection.fault
+            self.reject(
+                outbox, rejection.key, rejection.points, f"{fault.reason}: {fault.message}"
+            )
+        ack = response.ack
+        if (ack.committed_sequence, ack.position) != (batch.sequence, batch.position):
+            self._report.log(
+                f"run {outbox.run_id}: batch {batch.sequence} is at {ack.position}, not at "
+                f"{batch.position}; going on from there"
+            )
+            outbox.rewind_to = (ack.committed_sequence, ack.position)
+            return
+        outbox.floor = split_writer_position(batch.position)
+        outbox.reopenings = 0
+        outbox.items.popleft()
+
+    def _happened(self, outbox: Outbox, event: Event) -> None:
+        self._reached(outbox)
+        if event.kind == FINISH:
+            self._status.flag_run(outbox.run, RUN_FINISHED)
+            self._status.clear_run(outbox.run, RUN_OPEN)
+            outbox.opened, outbox.reopened_from = False, None
+        else:
+            outbox.opened = True
+            self._status.clear_run(outbox.run, RUN_FINISHED | RUN_REFUSED)
+            opens = event.kind == CREATE or event.payload["resume"]
+            self._status.flag_run(outbox.run, RUN_ANSWERED | (RUN_OPEN if opens else 0))
+        outbox.items.popleft()
+
+    def _heed(self, outbox: Outbox, advice: Any) -> None:
+        if advice.max_batch_bytes:
+            outbox.limit_bytes = max(
+                MIN_BATCH_BYTES, min(advice.max_batch_bytes, outbox.most_bytes)
+            )
+        outbox.min_interval_s = advice.min_interval.ToTimedelta().total_seconds()
+        if advice.stop_requested:
+            self._status.flag_run(outbox.run, RUN_STOP_REQUESTED)
+        else:
+            self._status.clear_run(outbox.run, RUN_STOP_REQUESTED)
+
+    def _beaten(self, outbox: Outbox, response: Any) -> None:
+        self._reached(outbox)
+        self._heed(outbox, response.advice)
+        outbox.beat_due = False
+
+    def _located(self, outbox: Outbox, where: tuple[int, int]) -> None:
+        outbox.must_locate, outbox.rewind_to = False, where
+
+    # What went wrong ---------------------------------------------------------
+
+    def _failed(self, outbox: Outbox, item: Item | None, error: CallFailed) -> None:
+        outbox.failures += 1
+        if error.server_is_away:
+            self.lost(error)
+        elif error.is_passing:
+            outbox.wait(error.retry_after_s or pause_s(outbox.failures))
+        elif item is None:
+            # Whatever it is, the next thing that is sent will meet it, too.
+            self._report.log(f"run {outbox.run_id}: heartbeat: {error}")
+            outbox.beat_due, outbox.contact_at = False, time.monotonic()
+        elif error.reason == "SEQUENCE_GAP":
+            outbox.must_locate = True
+        elif error.reason == "RUN_SEALED" and outbox.reopenings < _MAX_REOPENINGS:
+            outbox.reopenings += 1
+            self._report.log(f"run {outbox.run_id}: {error}; resuming it")
+            outbox.items.appendleft(Event(ATTACH, item.start, {"resume": False}))
+        elif error.is_too_large and isinstance(item, SealedBatch) and self._shrink(outbox):
+            outbox.must_locate = True
+        elif self._may_appear(item, error):
+            outbox.wait(pause_s(min(outbox.failures, 5)))
+        elif error.code == "INTERNAL" and outbox.failures <= _MAX_FAULTS:
+            outbox.wait(pause_s(outbox.failures))
+        else:
+            self.refuse(outbox, str(error))
+
+    def _shrink(self, outbox: Outbox) -> bool:
+        """Smaller batches from now on; False: they are as small as they can be."""
+        if outbox.limit_bytes <= MIN_BATCH_BYTES:
+            return False
+        outbox.most_bytes = outbox.limit_bytes = max(MIN_BATCH_BYTES, outbox.limit_bytes // 2)
+        return True
+
+    def _may_appear(self, item: Item, error: CallFailed) -> bool:
+        return (
+            error.reason == "NOT_FOUND"
+            and isinstance(item, Event)
+            and item.kind == ATTACH
+            and time.monotonic() < self._began + self._creation_wait_s
+        )
+
+    def _fault(self, outbox: Outbox) -> None:
+        outbox.failures += 1
+        if outbox.failures > _MAX_FAULTS:
+            self.refuse(outbox, "an internal fault, see uploader.log")
+        else:
+            outbox.wait(pause_s(outbox.failures))
+
+    def refuse(self, outbox: Outbox, reason: str) -> None:
+        """The run's data stays in the journal; the others go on. Called locked."""
+        outbox.refused = reason
+        self._status.flag_run(outbox.run, RUN_REFUSED)
+        self._status.server_state = REFUSED
+        self._report.say(
+            f"the server refuses run {outbox.run_id}: {reason}. Its data is kept; "
+            "send it with `runwire sync` when that is mended."
+        )
+
+    def reject(self, outbox: Outbox, key: str, points: int, reason: str) -> None:
+        """Entries dropped for good. Called locked."""
+        self._status.rejected_entries += 1
+        line = f"run {outbox.run_id}: {key!r} was not taken ({points} points): {reason}"
+        self._report.log(line)
+        self._report.say(line + " (more of these: see uploader.log)", once=f"reject {outbox.run}")
+
+    def lost(self, error: CallFailed) -> None:
+        """The server did not answer a call. Called locked."""
+        contact = self.contact
+        contact.failures += 1
+        if contact.away_since is None:
+            contact.away_since = time.monotonic()
+        pause = error.retry_after_s or pause_s(contact.failures)
+        contact.next_try = time.monotonic() + pause
+        self._status.server_state = AWAY
+        if contact.failures > 1:
+            self._report.say(
+                f"{self._link.uri} does not answer ({error}); nothing is lost, "
+                "the data is sent when it is back.",
+                once="away",
+            )
+
+    def _reached(self, outbox: Outbox) -> None:
+        outbox.failures = 0
+        outbox.contact_at = time.monotonic()
+        self.contact.failures, self.contact.next_try = 0, 0.0
+        if self.contact.away_since is not None:
+            self.contact.away_since = None
+            if self._report.forget("away"):
+                self._report.say(f"{self._link.uri} is back.")
+        if self._status.server_state != CONNECTED:
+            self._status.server_state = CONNECTED
+
+
+def pause_s(failures: int) -> float:
+    """Exponential with full jitter: waiting clients do not come back all at once."""
+    return random.uniform(0.0, min(_LAST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(failures, 10)))

@@ -1,0 +1,137 @@
+"""Tracking URIs: what a user may write, and what it comes to.
+
+Standard library only. Local URIs are made absolute when they are given, so that neither
+a later ``chdir`` nor a process elsewhere (the uploader) takes them for another place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from runwire._errors import InvalidArgumentError
+
+VARIABLE = "RUNWIRE_TRACKING_URI"
+DEFAULT = "runwire-data"
+GRPC_PORT = 5001
+
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(.*)", re.S)
+_REMOTE = {"grpc", "grpcs", "http", "https"}
+_DATABASES = {"sqlite", "postgresql", "postgres"}
+
+
+def resolve_uri(uri: str | os.PathLike[str] | None = None) -> str:
+    """The tracking URI in full: of the argument, else RUNWIRE_TRACKING_URI, else ./runwire-data.
+
+    A folder becomes its absolute path, a relative ``sqlite:///x.db`` an absolute one.
+    Raises ``InvalidArgumentError`` for what Runwire cannot speak to.
+
+    >>> resolve_uri("sqlite:///x.db")
+    'sqlite:////home/ana/x.db'
+    """
+    text = os.fspath(uri or os.environ.get(VARIABLE) or DEFAULT)
+    match = _SCHEME.fullmatch(text)
+    if match is None:  # one letter before the colon is a drive of Windows
+        return str(Path(text).expanduser().absolute())
+    scheme, rest = match[1].lower(), match[2]
+    if scheme == "file":
+        return str(_file_path(text).expanduser().absolute())
+    if scheme in _REMOTE:
+        return _remote(text, scheme)
+    if scheme.split("+")[0] in _DATABASES:
+        return _sqlite(rest) if scheme.startswith("sqlite") else text
+    raise InvalidArgumentError(
+        _advice(text, scheme, rest), reason="FIELD_INVALID", metadata={"field": "tracking_uri"}
+    )
+
+
+def is_local(uri: str) -> bool:
+    """Whether a resolved URI is served by this process, without a server."""
+    return urlsplit(uri).scheme not in _REMOTE
+
+
+def data_folder(uri: str) -> Path | None:
+    """The folder of a resolved local URI: the folder itself, or where its SQLite file lies."""
+    if uri.startswith("sqlite:///"):
+        return Path(uri.removeprefix("sqlite:///")).parent
+    if "://" in uri:
+        return None
+    return Path(uri)
+
+
+def grpc_target(uri: str) -> tuple[str, bool]:
+    """(host:port, secure) of a resolved ``grpc://`` or ``grpcs://`` URI."""
+    parts = urlsplit(uri)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{parts.port or GRPC_PORT}", parts.scheme == "grpcs"
+
+
+def shown(uri: str) -> str:
+    """The URI without its password, for messages."""
+    parts = urlsplit(uri)
+    if not parts.password:
+        return uri
+    return uri.replace(f":{parts.password}@", ":***@", 1)
+
+
+def _file_path(text: str) -> Path:
+    """``file:PATH``, ``file:///PATH`` and ``file://localhost/PATH``."""
+    rest = text[len("file:") :]
+    if not rest.startswith("//"):
+        return Path(unquote(rest) or DEFAULT)
+    host, _, path = rest[2:].partition("/")
+    if host not in ("", "localhost"):
+        raise InvalidArgumentError(
+            f"{text!r}: a file on another host ({host}); write file:///PATH for one on this",
+            reason="FIELD_INVALID",
+            metadata={"field": "tracking_uri"},
+        )
+    path = unquote(path)
+    return Path(path) if re.match(r"[a-zA-Z]:", path) else Path("/" + path)
+
+
+def _remote(text: str, scheme: str) -> str:
+    try:
+        parts = urlsplit(text)
+        problem = "" if parts.hostname and parts.port != 0 else "names no host"
+    except ValueError as error:
+        problem = str(error)
+    if not problem and scheme.startswith("grpc") and parts.path.strip("/"):
+        problem = f"a gRPC address has no path ({parts.path})"
+    if problem:
+        raise InvalidArgumentError(
+            f"{text!r}: {problem}; write {scheme}://HOST:{5000 if 'http' in scheme else GRPC_PORT}",
+            reason="FIELD_INVALID",
+            metadata={"field": "tracking_uri"},
+        )
+    return text.rstrip("/")
+
+
+def _sqlite(rest: str) -> str:
+    path = rest.removeprefix("///") if rest.startswith("///") else ""
+    if not path or path == ":memory:":
+        raise InvalidArgumentError(
+            f"'sqlite:{rest}' names no file; write sqlite:///FILE or sqlite:////ABSOLUTE/FILE",
+            reason="FIELD_INVALID",
+            metadata={"field": "tracking_uri"},
+        )
+    return f"sqlite:///{Path(path).absolute()}"
+
+
+def _advice(text: str, scheme: str, rest: str) -> str:
+    if rest[:1].isdigit():
+        return (
+            f"{text!r} has no scheme; did you mean http://{text} (the web port), or "
+            f"grpc://{scheme}:{GRPC_PORT}?"
+        )
+    if scheme.split("+")[0] in ("mysql", "mssql", "oracle"):
+        return f"{scheme} is not supported as a database; PostgreSQL and SQLite are"
+    if scheme in ("databricks", "databricks-uc", "uc"):
+        return f"{text!r}: Runwire does not speak to Databricks; it has servers of its own"
+    return (
+        f"{text!r}: {scheme!r} is no scheme of a tracking URI. Use a folder, sqlite:///FILE, "
+        "postgresql://…, http(s)://HOST:5000 or grpc(s)://HOST:5001"
+    )

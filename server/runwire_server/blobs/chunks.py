@@ -1,0 +1,60 @@
+"""Chunks of a blob on the wire: checked on their way in, made on their way out."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+import google_crc32c
+from runwire.v1.artifact_pb2 import CODEC_GZIP, CODEC_UNSPECIFIED, Chunk, Codec
+
+from runwire_server.errors import ChecksumMismatch, FieldInvalid, TooLarge, Unimplemented
+
+# zlib's name for "with a gzip header and trailer".
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
+
+
+def decode(chunk: Chunk, max_bytes: int) -> bytes:
+    """The plain bytes. Raises ``ChecksumMismatch``, ``TooLarge``, ``FieldInvalid``,
+    and ``Unimplemented`` for a codec that this server does not have.
+
+    Of plain chunks, ``plain_size`` may be left out.
+    """
+    if chunk.plain_size < 0:
+        raise FieldInvalid("chunk.plain_size", "must not be negative")
+    if max(chunk.plain_size, len(chunk.data)) > max_bytes:
+        raise TooLarge("chunk", max(chunk.plain_size, len(chunk.data)), max_bytes)
+    data = chunk.data if chunk.codec == CODEC_UNSPECIFIED else _unpack(chunk)
+    if len(data) != chunk.plain_size and (chunk.plain_size or chunk.codec):
+        raise FieldInvalid("chunk.plain_size", f"{chunk.plain_size}, but there are {len(data)}")
+    if chunk.HasField("crc32c") and google_crc32c.value(data) != chunk.crc32c:
+        raise ChecksumMismatch(chunk.offset)
+    return data
+
+
+def encode(blocks: Iterable[bytes], offset: int, chunk_bytes: int) -> Iterator[Chunk]:
+    """Blocks of any size as plain chunks of at most ``chunk_bytes``, from ``offset`` on."""
+    for block in blocks:
+        for start in range(0, len(block), chunk_bytes):
+            data = block[start : start + chunk_bytes]
+            yield Chunk(
+                offset=offset, plain_size=len(data), crc32c=google_crc32c.value(data), data=data
+            )
+            offset += len(data)
+
+
+def _unpack(chunk: Chunk) -> bytes:
+    if chunk.codec != CODEC_GZIP:
+        name = Codec.Name(chunk.codec) if chunk.codec in Codec.values() else str(chunk.codec)
+        raise Unimplemented(f"the codec {name}")
+    unpacker = zlib.decompressobj(_GZIP_WBITS)
+    try:
+        # One byte more than promised is enough to know: a bomb is never blown up.
+        data = unpacker.decompress(chunk.data, chunk.plain_size + 1)
+    except zlib.error as error:
+        raise ChecksumMismatch(chunk.offset, "it is not whole gzip data") from error
+    if len(data) > chunk.plain_size:
+        raise FieldInvalid("chunk.plain_size", f"the data is larger than {chunk.plain_size}")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ChecksumMismatch(chunk.offset, "it is not one whole gzip member")
+    return data

@@ -1,0 +1,194 @@
+"""Blobs in a local folder.
+
+Not through fsspec, whose local files know neither fsync nor a durable rename: a blob
+is written under another name, synced, renamed, and its folder synced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from runwire_server.blobs.store import (
+    READ_BYTES,
+    BlobStore,
+    Piece,
+    SegmentWriter,
+    unavailable,
+    upload_folder,
+)
+from runwire_server.errors import StorageUnavailable
+
+
+class FolderStore(BlobStore):
+    """``root/blobs/…`` and ``root/uploads/…``; made when first written."""
+
+    def __init__(self, root: Path):
+        self._root = root.absolute()
+
+    def put(self, key: str, data: bytes) -> None:
+        with _translated(), self._written(key) as file:
+            file.write(data)
+
+    def stream(self, key: str, offset: int, size: int) -> Iterator[bytes]:
+        with _translated(), (self._root / key).open("rb", buffering=0) as file:
+            file.seek(offset)
+            while size:
+                data = file.read(min(size, READ_BYTES))
+                if not data:
+                    raise StorageUnavailable(f"blob {key} is shorter than it was")
+                size -= len(data)
+                yield data
+
+    def stat(self, key: str) -> int | None:
+        with _translated():
+            try:
+                return (self._root / key).stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        for path in (self._root / prefix).rglob("*"):
+            if path.is_file():
+                yield path.relative_to(self._root).as_posix()
+
+    def delete(self, key: str) -> None:
+        with _translated():
+            (self._root / key).unlink(missing_ok=True)
+
+    def check(self) -> None:
+        probe = self._root / f".probe-{secrets.token_hex(4)}"
+        with _translated():
+            _make_folder(self._root)
+            try:
+                probe.write_bytes(b"?")
+            finally:
+                probe.unlink(missing_ok=True)
+
+    def begin_segment(self, upload_id: str, name: str) -> SegmentWriter:
+        with _translated():
+            return _FileSegment(self._root / upload_folder(upload_id) / name)
+
+    def pieces(self, upload_id: str, name: str, size_bytes: int) -> Sequence[Piece]:
+        return [Piece(f"{upload_folder(upload_id)}/{name}", size_bytes)] if size_bytes else []
+
+    def assemble(self, pieces: Sequence[Piece], key: str, *, take: bool) -> None:
+        with _translated():
+            if take and len(pieces) == 1:
+                self._rename(self._root / pieces[0].key, self._root / key)
+                return
+            with self._written(key) as file:
+                for piece in pieces:
+                    for data in self.stream(piece.key, 0, piece.size_bytes):
+                        file.write(data)
+
+    def drop_upload(self, upload_id: str) -> None:
+        with _translated(), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._root / upload_folder(upload_id))
+
+    @contextmanager
+    def _written(self, key: str) -> Iterator[BinaryIO]:
+        """A file that is under ``key``, whole and durable, after the block; or not at all."""
+        target = self._root / key
+        _make_folder(target.parent)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            with temporary.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            self._rename(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _rename(self, source: Path, target: Path) -> None:
+        _make_folder(target.parent)
+        source.replace(target)
+        _sync_folder(target.parent)
+
+
+class _FileSegment(SegmentWriter):
+    """A file that only grows. The disk syncs beside the next writes: each alone is half as fast."""
+
+    def __init__(self, path: Path):
+        _make_folder(path.parent)
+        self._file = path.open("xb", buffering=0)
+        self._size = self._durable = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._flushing: tuple[int, Future[None]] | None = None
+        _sync_folder(path.parent)
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        with _translated():
+            while view:
+                written = self._file.write(view)
+                self._size += written
+                view = view[written:]
+
+    def flush(self) -> None:
+        self._settle()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="sync")
+        self._flushing = self._size, self._pool.submit(os.fsync, self._file.fileno())
+
+    def durable(self) -> int:
+        if self._flushing is not None and self._flushing[1].done():
+            self._settle()
+        return self._durable
+
+    def sync(self) -> int:
+        self._settle()
+        with _translated():
+            os.fsync(self._file.fileno())
+        self._durable = self._size
+        return self._durable
+
+    seal = sync
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._file.close()
+
+    def _settle(self) -> None:
+        if self._flushing is not None:
+            size, flushed = self._flushing
+            with _translated():
+                flushed.result()
+            self._durable, self._flushing = size, None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unavailable(error) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it and the folders above it, each durable in the one that holds it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # folders cannot be opened there; NTFS logs renames itself
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,141 @@
+"""What the rest of the server asks of a blob store.
+
+Keys are relative paths that the server makes itself. A write is all or nothing and
+durable when the call returns; a store that is full, read-only or away raises
+``StorageUnavailable`` and keeps nothing half-written under a key.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from runwire_server.errors import StorageUnavailable
+
+# Writes of a batch under way at once: they wait for a disk or a network, not for us.
+WRITERS = 8
+READ_BYTES = 1 << 20
+
+_PROBLEMS = {
+    errno.ENOSPC: "the blob store is full",
+    errno.EDQUOT: "the quota of the blob store is used up",
+    errno.EROFS: "the blob store is read-only",
+    errno.EACCES: "the blob store may not be written",
+    errno.EPERM: "the blob store may not be written",
+    errno.ENOTDIR: "a file is where a folder of the blob store should be",
+    errno.EEXIST: "a file is where a folder of the blob store should be",
+}
+_PLAIN_WORKSPACE = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+class Piece(NamedTuple):
+    """The first ``size_bytes`` bytes under a key."""
+
+    key: str
+    size_bytes: int
+
+
+class SegmentWriter(ABC):
+    """The bytes that one call adds to an upload. One thread uses it."""
+
+    @abstractmethod
+    def write(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Begin to make durable what was written, without waiting where that can be."""
+
+    @abstractmethod
+    def durable(self) -> int:
+        """How many bytes of the segment are durable by now."""
+
+    @abstractmethod
+    def sync(self) -> int:
+        """Make durable what can be while more may come; returns ``durable()``."""
+
+    @abstractmethod
+    def seal(self) -> int:
+        """Make all of it durable: nothing more will come. Returns the segment's size."""
+
+    def close(self) -> None:  # noqa: B027 - most writers hold nothing
+        """Give back what it holds. What is not durable is lost."""
+
+
+class BlobStore(ABC):
+    """Bytes by key, and uploads in segments. Safe for threads; make one in each process."""
+
+    @abstractmethod
+    def put(self, key: str, data: bytes) -> None: ...
+
+    def put_many(self, items: Mapping[str, bytes]) -> None:
+        """Several at once. Where one fails, the others may be there or not."""
+        with ThreadPoolExecutor(WRITERS, thread_name_prefix="blobs") as pool:
+            list(pool.map(self.put, items.keys(), items.values()))
+
+    @abstractmethod
+    def stream(self, key: str, offset: int, size: int) -> Iterator[bytes]:
+        """``size`` bytes from ``offset`` on, in blocks; both lie inside the blob.
+
+        Raises ``StorageUnavailable`` where the bytes are not there.
+        """
+
+    @abstractmethod
+    def stat(self, key: str) -> int | None:
+        """The size in bytes, or None where there is nothing."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """The keys under a folder, in no order."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove it; nothing happens where it is not there."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raises ``StorageUnavailable`` where it cannot be used."""
+
+    @abstractmethod
+    def begin_segment(self, upload_id: str, name: str) -> SegmentWriter: ...
+
+    @abstractmethod
+    def pieces(self, upload_id: str, name: str, size_bytes: int) -> Sequence[Piece]:
+        """Where the first bytes of a segment lie. They never change once they are synced."""
+
+    @abstractmethod
+    def assemble(self, pieces: Sequence[Piece], key: str, *, take: bool) -> None:
+        """Make one blob of them. ``take``: nobody else holds them, they may be moved."""
+
+    @abstractmethod
+    def drop_upload(self, upload_id: str) -> None:
+        """Remove all segments of an upload."""
+
+
+def blob_key(workspace: str, digest: str) -> str:
+    """``blobs/WORKSPACE/sha256/ab/cdef…``. Bytes are shared within a workspace only.
+
+    A workspace whose name is not safe as a folder on every system goes by its hash.
+    """
+    if not _PLAIN_WORKSPACE.fullmatch(workspace):
+        workspace = "=" + hashlib.sha256(workspace.encode()).hexdigest()[:32]
+    algorithm, _, digits = digest.partition(":")
+    return f"blobs/{workspace}/{algorithm}/{digits[:2]}/{digits[2:]}"
+
+
+def upload_folder(upload_id: str) -> str:
+    return f"uploads/{upload_id}"
+
+
+def unavailable(error: Exception) -> StorageUnavailable:
+    """What a caller is told of a store's failure; the log has the rest as its cause."""
+    code = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, PermissionError):
+        code = errno.EACCES
+    if code in _PROBLEMS:
+        return StorageUnavailable(_PROBLEMS[code])
+    return StorageUnavailable(f"the blob store failed ({type(error).__name__})")

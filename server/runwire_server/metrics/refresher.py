@@ -1,0 +1,89 @@
+"""A background thread that keeps summaries fresh, so that a search rarely waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+from runwire_server.errors import ServiceError
+from runwire_server.metrics.summaries import Summaries
+
+log = logging.getLogger("runwire.metrics")
+
+# It may use this part of a core: the more there is to sum up, the longer it waits.
+DUTY = 0.2
+
+
+class Refresher:
+    """Sums up runs that have been stale for ``delay_s``. It sleeps until there are any."""
+
+    def __init__(self, summaries: Summaries, delay_s: float):
+        self._summaries = summaries
+        self._delay_s = delay_s
+        self._due: dict[str, float] = {}  # run id -> when to start, soonest first
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="runwire-summaries", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish the run under way and stop. What stays stale is summed up when asked for."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def note(self, run_ids: Iterable[str]) -> None:
+        """These runs got points."""
+        due = time.monotonic() + self._delay_s
+        with self._changed:
+            for run_id in run_ids:
+                self._due.setdefault(run_id, due)
+            self._changed.notify()
+
+    def _work(self) -> None:
+        self._note_left_over()
+        while (run_id := self._next()) is not None:
+            started = time.monotonic()
+            self._refresh(run_id)
+            self._rest((time.monotonic() - started) * (1 / DUTY - 1))
+
+    def _note_left_over(self) -> None:
+        """What a process before this one left stale."""
+        try:
+            self.note(self._summaries.stale())
+        except Exception:  # a database away at the start must not end this thread
+            log.exception("looking for stale summaries failed")
+
+    def _next(self) -> str | None:
+        """Wait for a run to be due; None: closed."""
+        with self._changed:
+            while not self._closed:
+                run_id = next(iter(self._due), None)
+                if run_id is None:
+                    self._changed.wait()
+                    continue
+                left = self._due[run_id] - time.monotonic()
+                if left <= 0:
+                    del self._due[run_id]
+                    return run_id
+                self._changed.wait(left)
+        return None
+
+    def _refresh(self, run_id: str) -> None:
+        try:
+            self._summaries.refresh_run(run_id)
+        except ServiceError as error:
+            log.info("the summaries of run %s stay stale for now: %s", run_id, error)
+            self.note([run_id])
+        except Exception:  # one run's trouble must not end the thread for all
+            log.exception("summing up run %s failed", run_id)
+
+    def _rest(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, seconds)

@@ -1,0 +1,104 @@
+"""The catalogue of a run's series, from its summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from runwire.v1.metric_pb2 import SeriesInfo
+from runwire.v1.metric_service_pb2 import ListSeriesRequest, ListSeriesResponse
+
+from runwire_server.errors import Deleted, NotFound
+from runwire_server.metrics.keys import key_id
+from runwire_server.store import page
+from runwire_server.store.check import check_run_id
+from runwire_server.store.database import Database, Transaction
+from runwire_server.store.tables import metric_keys, metric_summaries, runs
+
+_NAN = float("nan")
+
+
+def live_run(tx: Transaction, run_id: str, field: str = "run_id") -> sa.Row[Any]:
+    """The run's row (run_id, start_time, create_time). Raises ``NotFound``, ``Deleted``,
+    ``FieldInvalid``."""
+    check_run_id(field, run_id)
+    columns = (runs.c.run_id, runs.c.start_time, runs.c.create_time, runs.c.delete_time)
+    row = tx.execute(sa.select(*columns).where(runs.c.run_id == run_id)).one_or_none()
+    if row is None:
+        raise NotFound("run", run_id)
+    if row.delete_time is not None:
+        raise Deleted("run", run_id)
+    return row
+
+
+def select_series(
+    tx: Transaction,
+    run_id: str,
+    *,
+    keys: Sequence[str] = (),
+    prefixes: Sequence[str] = (),
+    after: str | None = None,
+    limit: int,
+) -> Sequence[sa.Row[Any]]:
+    """Series of a run by the bytes of their key, those after ``after``.
+
+    Of ``keys`` and those that begin with one of ``prefixes``; all where neither is
+    given. Rows have ``name`` and the columns of metric_summaries.
+    """
+    name = metric_keys.c.name
+    wanted: list[sa.ColumnElement[bool]] = []
+    if keys:
+        key_ids = [key_id(key) for key in keys]
+        wanted.append(sa.and_(metric_summaries.c.key_id.in_(key_ids), name.in_(list(keys))))
+    wanted += [name.startswith(prefix, autoescape=True) for prefix in prefixes if prefix]
+    ordered = name.collate("C" if tx.is_postgres else "BINARY")
+    query = (
+        sa.select(name, metric_summaries)
+        .join_from(metric_summaries, metric_keys, metric_keys.c.key_id == metric_summaries.c.key_id)
+        .where(metric_summaries.c.run_id == run_id)
+        .order_by(ordered)
+        .limit(limit)
+    )
+    if wanted and "" not in prefixes:
+        query = query.where(sa.or_(*wanted))
+    if after is not None:
+        query = query.where(ordered > after)
+    return tx.execute(query).all()
+
+
+def list_series(db: Database, request: ListSeriesRequest) -> ListSeriesResponse:
+    """One page of the catalogue. Raises ``NotFound``, ``Deleted``, ``FieldInvalid``,
+    ``PageTokenMismatch``."""
+    size = page.clamp(request.page_size)
+    query_hash = page.query_hash("ListSeries", request.run_id, request.key_prefix)
+    after = None
+    if request.page_token:
+        after = str(page.decode(request.page_token, query_hash)[0])
+    prefixes = [request.key_prefix] if "\x00" not in request.key_prefix else []
+    with db.read() as tx:
+        live_run(tx, request.run_id)
+        rows = (
+            select_series(tx, request.run_id, prefixes=prefixes, after=after, limit=size + 1)
+            if prefixes
+            else []
+        )
+    response = ListSeriesResponse(series=[_to_message(row) for row in rows[:size]])
+    if len(rows) > size:
+        response.next_page_token = page.encode([rows[size - 1].name], query_hash)
+    return response
+
+
+def _to_message(row: sa.Row[Any]) -> SeriesInfo:
+    """Where no value was finite there is no least or greatest: NaN stands for it."""
+    return SeriesInfo(
+        key=row.name,
+        points=row.points,
+        first_step=row.first_step,
+        last_step=row.last_step,
+        last=_NAN if row.last is None else row.last,
+        min=_NAN if row.min is None else row.min,
+        max=_NAN if row.max is None else row.max,
+        mean=_NAN if row.mean is None else row.mean,
+        non_finite=row.non_finite,
+    )

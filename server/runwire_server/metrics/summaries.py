@@ -1,0 +1,201 @@
+"""Bringing ``metric_summaries`` up to date with the frames that were acknowledged.
+
+Done when somebody asks (a search, a list of series), and shortly after points came
+in the background. Frames are read and added up outside of any lock; only storing
+the result takes the run's lock, and it is stored only if nobody else summed up the
+same frames meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from runwire_server.metrics import frames, tally
+from runwire_server.metrics.outstanding import OUTSTANDING, Chunk, read_chunk
+from runwire_server.metrics.tally import Tally
+from runwire_server.retry import TransactionConflict, retrying
+from runwire_server.store.database import Database, Transaction
+from runwire_server.store.tables import metric_summaries, metric_writers, runs
+
+_IN = 1000
+
+_ADVANCE = (
+    metric_writers.update()
+    .where(
+        metric_writers.c.run_id == sa.bindparam("of_run"),
+        metric_writers.c.writer_id == sa.bindparam("of_writer"),
+        metric_writers.c.summarized_sequence == sa.bindparam("summarized"),
+    )
+    .values(summarized_sequence=sa.bindparam("now_summarized"))
+)
+_VALUES = (
+    "points", "non_finite", "first_step", "last_step", "last_time", "last", "min", "max", "sum",
+    "mean",
+)  # fmt: skip
+
+
+class Summaries:
+    """Safe for threads; threads that ask for the same run wait for one another."""
+
+    def __init__(self, db: Database):
+        self._db = db
+        self._busy: set[str] = set()
+        self._free = threading.Condition()
+
+    def stale(
+        self,
+        run_ids: Collection[str] | None = None,
+        experiment_ids: Collection[int] | None = None,
+    ) -> list[str]:
+        """The runs in scope whose summaries lack acknowledged points."""
+        query = sa.select(runs.c.run_id).where(runs.c.summaries_stale)
+        if experiment_ids is not None:
+            query = query.where(runs.c.experiment_id.in_(list(experiment_ids)))
+        with self._db.read() as tx:
+            if run_ids is None:
+                return list(tx.execute(query).scalars())
+            wanted = list(run_ids)
+            found: list[str] = []
+            for start in range(0, len(wanted), _IN):
+                part = query.where(runs.c.run_id.in_(wanted[start : start + _IN]))
+                found += tx.execute(part).scalars()
+            return found
+
+    def refresh(
+        self,
+        run_ids: Collection[str] | None = None,
+        experiment_ids: Collection[int] | None = None,
+    ) -> None:
+        """Sum up what was acknowledged before the call, for the stale runs in scope."""
+        for run_id in self.stale(run_ids, experiment_ids):
+            self.refresh_run(run_id)
+
+    def refresh_run(self, run_id: str) -> None:
+        with self._alone(run_id):
+            while not retrying(lambda: self._step(run_id)):
+                pass
+
+    @contextmanager
+    def _alone(self, run_id: str) -> Iterator[None]:
+        with self._free:
+            while run_id in self._busy:
+                self._free.wait()
+            self._busy.add(run_id)
+        try:
+            yield
+        finally:
+            with self._free:
+                self._busy.remove(run_id)
+                self._free.notify_all()
+
+    def _step(self, run_id: str) -> bool:
+        """Sum up one chunk. True: there was nothing more when it was read."""
+        with self._db.read() as tx:
+            stale = tx.execute(sa.select(runs.c.summaries_stale).where(runs.c.run_id == run_id))
+            if not stale.scalar():
+                return True
+            chunk = read_chunk(tx, run_id)
+        with self._db.write() as tx:
+            _store(tx, run_id, chunk)
+        return chunk.complete
+
+
+def _store(tx: Transaction, run_id: str, chunk: Chunk) -> None:
+    run = tx.execute(
+        tx.locked(sa.select(runs.c.experiment_id).where(runs.c.run_id == run_id))
+    ).one_or_none()
+    if run is None:
+        return
+    if chunk.advance:
+        _advance(tx, run_id, chunk.advance)
+    if len(chunk.tally.key_ids):
+        merged = tally.merge([_stored(tx, run_id, chunk.tally.key_ids), chunk.tally])
+        _upsert(tx, run_id, run.experiment_id, merged)
+    left = sa.select(sa.literal(1)).where(metric_writers.c.run_id == run_id, OUTSTANDING).limit(1)
+    if tx.execute(left).first() is None:
+        tx.execute(runs.update().where(runs.c.run_id == run_id).values(summaries_stale=False))
+
+
+def _advance(tx: Transaction, run_id: str, advance: dict[str, tuple[int, int]]) -> None:
+    rows = [
+        {"of_run": run_id, "of_writer": writer_id, "summarized": before, "now_summarized": after}
+        for writer_id, (before, after) in sorted(advance.items())
+    ]
+    if tx.execute(_ADVANCE, rows).rowcount != len(rows):
+        raise TransactionConflict(what="another server sums up the same metrics")
+
+
+def _stored(tx: Transaction, run_id: str, key_ids: frames.Ints) -> Tally:
+    """The summaries there are for these keys, older than whatever is merged into them."""
+    table = metric_summaries.c
+    wanted = key_ids.tolist()
+    columns = [table.key_id, *(table[name] for name in _VALUES[:-1])]
+    query = sa.select(*columns).where(table.run_id == run_id)
+    if len(wanted) > 4 * _IN:
+        rows = list(tx.execute(query))
+    else:
+        rows = []
+        for start in range(0, len(wanted), _IN):
+            rows += tx.execute(query.where(table.key_id.in_(wanted[start : start + _IN])))
+    if not rows:
+        return tally.EMPTY
+    key, points, non_finite, first, step, time, last, low, high, total = zip(*rows, strict=True)
+    stored = Tally(
+        _ints(key), _ints(points), _ints(non_finite), _ints(first), _ints(step), _ints(time),
+        np.full(len(rows), -1), _floats(last, np.nan), _floats(low, np.inf),
+        _floats(high, -np.inf), _floats(total, 0.0),
+    )  # fmt: skip
+    return stored.take(np.isin(stored.key_ids, key_ids))
+
+
+def _ints(column: Any) -> frames.Ints:
+    return np.array(column, frames.INT)
+
+
+def _floats(column: Any, null: float) -> frames.Floats:
+    """A column from the database, where NULL stands for ``null``."""
+    array = np.array(column, frames.FLOAT)  # None becomes NaN
+    array[np.isnan(array)] = null
+    return array
+
+
+def _upsert(tx: Transaction, run_id: str, experiment_id: int, lines: Tally) -> None:
+    finite = lines.points > lines.non_finite
+    columns = (
+        lines.points.tolist(),
+        lines.non_finite.tolist(),
+        lines.first_step.tolist(),
+        lines.last_step.tolist(),
+        lines.last_time.tolist(),
+        _nullable(lines.last, ~np.isnan(lines.last)),
+        _nullable(lines.minimum, finite),
+        _nullable(lines.maximum, finite),
+        lines.total.tolist(),
+        _nullable(lines.mean, finite),
+    )
+    rows = [
+        {"experiment_id": experiment_id, "run_id": run_id, "key_id": key}
+        | dict(zip(_VALUES, values, strict=True))
+        for key, values in zip(lines.key_ids.tolist(), zip(*columns, strict=True), strict=True)
+    ]
+    insert = tx.insert(metric_summaries)
+    table = metric_summaries.c
+    tx.execute(
+        insert.on_conflict_do_update(
+            index_elements=[table.experiment_id, table.key_id, table.run_id],
+            set_={name: insert.excluded[name] for name in _VALUES},
+        ),
+        rows,
+    )
+
+
+def _nullable(column: frames.Floats, present: Any) -> list[float | None]:
+    objects = column.astype(object)
+    objects[~present] = None
+    return list(objects)

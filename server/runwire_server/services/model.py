@@ -1,0 +1,164 @@
+"""The model registry: models, versions, aliases, stages, references and their history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from grpc import ServicerContext
+from runwire.v1 import registry_service_pb2 as pb
+from runwire.v1.registry_service_pb2_grpc import RegistryServiceServicer
+
+from runwire_server.errors import Unimplemented
+from runwire_server.store import (
+    model,
+    model_alias,
+    model_event,
+    model_resolve,
+    model_stage,
+    model_version,
+)
+from runwire_server.store.database import Database
+
+
+class RegistryService(RegistryServiceServicer):
+    def __init__(self, db: Database):
+        self._db = db
+
+    def CreateModel(
+        self, request: pb.CreateModelRequest, context: ServicerContext
+    ) -> pb.CreateModelResponse:
+        with self._db.write() as tx:
+            created, existed = model.create(tx, request)
+            return pb.CreateModelResponse(model=created, existed=existed)
+
+    def GetModel(
+        self, request: pb.GetModelRequest, context: ServicerContext
+    ) -> pb.GetModelResponse:
+        with self._db.read() as tx:
+            return pb.GetModelResponse(model=model.get(tx, request.name, request.workspace))
+
+    def SearchModels(
+        self, request: pb.SearchModelsRequest, context: ServicerContext
+    ) -> pb.SearchModelsResponse:
+        with self._db.read() as tx:
+            models, token = model.search(tx, request)
+            return pb.SearchModelsResponse(models=models, next_page_token=token)
+
+    def UpdateModel(
+        self, request: pb.UpdateModelRequest, context: ServicerContext
+    ) -> pb.UpdateModelResponse:
+        with self._db.write() as tx:
+            updated = model.update(tx, request.model, request.update_mask, request.new_name)
+            return pb.UpdateModelResponse(model=updated)
+
+    def DeleteModel(
+        self, request: pb.DeleteModelRequest, context: ServicerContext
+    ) -> pb.DeleteModelResponse:
+        with self._db.write() as tx:
+            model.delete(tx, request.name, request.workspace, request.etag)
+            return pb.DeleteModelResponse()
+
+    def CreateModelVersion(
+        self, request: pb.CreateModelVersionRequest, context: ServicerContext
+    ) -> pb.CreateModelVersionResponse:
+        with self._db.write() as tx:
+            created = model_version.create(tx, request)
+            return pb.CreateModelVersionResponse(model_version=created)
+
+    def GetModelVersion(
+        self, request: pb.GetModelVersionRequest, context: ServicerContext
+    ) -> pb.GetModelVersionResponse:
+        with self._db.read() as tx:
+            found = model_version.get(tx, request.key)
+            return pb.GetModelVersionResponse(model_version=found)
+
+    def SearchModelVersions(
+        self, request: pb.SearchModelVersionsRequest, context: ServicerContext
+    ) -> pb.SearchModelVersionsResponse:
+        with self._db.read() as tx:
+            versions, token = model_version.search(tx, request)
+            return pb.SearchModelVersionsResponse(model_versions=versions, next_page_token=token)
+
+    def UpdateModelVersion(
+        self, request: pb.UpdateModelVersionRequest, context: ServicerContext
+    ) -> pb.UpdateModelVersionResponse:
+        with self._db.write() as tx:
+            updated = model_version.update(tx, request.model_version, request.update_mask)
+            return pb.UpdateModelVersionResponse(model_version=updated)
+
+    def DeleteModelVersion(
+        self, request: pb.DeleteModelVersionRequest, context: ServicerContext
+    ) -> pb.DeleteModelVersionResponse:
+        with self._db.write() as tx:
+            model_version.delete(tx, request.key, request.etag)
+            return pb.DeleteModelVersionResponse()
+
+    def SetModelAlias(
+        self, request: pb.SetModelAliasRequest, context: ServicerContext
+    ) -> pb.SetModelAliasResponse:
+        with self._db.write() as tx:
+            before, revision = model_alias.set_alias(
+                tx,
+                model=request.model,
+                workspace=request.workspace,
+                alias=request.alias,
+                version=request.version,
+                expected_version=_optional(request),
+                comment=request.comment,
+            )
+            return pb.SetModelAliasResponse(previous_version=before, revision=revision)
+
+    def DeleteModelAlias(
+        self, request: pb.DeleteModelAliasRequest, context: ServicerContext
+    ) -> pb.DeleteModelAliasResponse:
+        with self._db.write() as tx:
+            revision = model_alias.delete_alias(
+                tx,
+                model=request.model,
+                workspace=request.workspace,
+                alias=request.alias,
+                expected_version=_optional(request),
+            )
+            return pb.DeleteModelAliasResponse(revision=revision)
+
+    def TransitionModelVersion(
+        self, request: pb.TransitionModelVersionRequest, context: ServicerContext
+    ) -> pb.TransitionModelVersionResponse:
+        with self._db.write() as tx:
+            moved = model_stage.transition(tx, request)
+            return pb.TransitionModelVersionResponse(model_version=moved)
+
+    def ResolveModels(
+        self, request: pb.ResolveModelsRequest, context: ServicerContext
+    ) -> pb.ResolveModelsResponse:
+        with self._db.read() as tx:
+            return model_resolve.resolve(tx, request.references, request.workspace)
+
+    def ListModelEvents(
+        self, request: pb.ListModelEventsRequest, context: ServicerContext
+    ) -> pb.ListModelEventsResponse:
+        with self._db.read() as tx:
+            events, token = model_event.list_events(
+                tx,
+                model=request.model,
+                workspace=request.workspace,
+                alias=request.alias,
+                until=request.until if request.HasField("until") else None,
+                page_size=request.page_size,
+                page_token=request.page_token,
+            )
+            return pb.ListModelEventsResponse(events=events, next_page_token=token)
+
+    def QueryLineage(
+        self, request: pb.QueryLineageRequest, context: ServicerContext
+    ) -> pb.QueryLineageResponse:
+        raise Unimplemented("QueryLineage")
+
+    def WatchModels(
+        self, request: pb.WatchModelsRequest, context: ServicerContext
+    ) -> Iterator[pb.WatchModelsResponse]:
+        raise Unimplemented("WatchModels")
+
+
+def _optional(request: pb.SetModelAliasRequest | pb.DeleteModelAliasRequest) -> int | None:
+    return request.expected_version if request.HasField("expected_version") else None

@@ -1,0 +1,35 @@
+"""Who this server is and what it accepts."""
+
+from __future__ import annotations
+
+import runwire
+from grpc import ServicerContext
+from runwire.v1.server_service_pb2 import GetServerInfoRequest, GetServerInfoResponse
+from runwire.v1.server_service_pb2_grpc import ServerServiceServicer
+
+from runwire_server.limits import LIMITS
+
+FEATURES = ("batches.stream", "artifacts.gzip", "artifacts.resume", "runs.resume")
+
+
+class ServerService(ServerServiceServicer):
+    """Endpoints are filled in by the transport, which alone knows its ports."""
+
+    def __init__(self) -> None:
+        self.grpc_endpoint = ""
+        self.web_endpoint = ""
+
+    def GetServerInfo(
+        self, request: GetServerInfoRequest, context: ServicerContext
+    ) -> GetServerInfoResponse:
+        return self.info()
+
+    def info(self) -> GetServerInfoResponse:
+        """The same for the web port, which has no gRPC context."""
+        return GetServerInfoResponse(
+            version=runwire.__version__,
+            features=FEATURES,
+            limits=LIMITS,
+            grpc_endpoint=self.grpc_endpoint,
+            web_endpoint=self.web_endpoint,
+        )

@@ -1,0 +1,226 @@
+"""One call of ``UploadBlob``: chunks in, acknowledgements out.
+
+What is acknowledged is durable in the blob store and noted in the database, so that
+another call, after a cut or a restart of the server, goes on from there. Bytes count
+once: the digest is taken from what was stored, never from what a caller says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from runwire.v1.artifact_pb2 import Blob, Chunk
+from runwire.v1.artifact_service_pb2 import UploadBlobRequest, UploadBlobResponse
+from runwire.v1.server_service_pb2 import Limits
+
+from runwire_server.blobs import BlobStore, blob_key, chunks
+from runwire_server.errors import (
+    DigestMismatch,
+    FieldInvalid,
+    OffsetGap,
+    ServiceError,
+    StorageUnavailable,
+    TooLarge,
+)
+from runwire_server.retry import retrying
+from runwire_server.store import blob, upload
+from runwire_server.store.database import Database
+from runwire_server.store.experiment import workspace_of
+from runwire_server.store.upload import Upload
+
+# Bytes between two acknowledgements: each costs a sync of the disk and a transaction.
+PROGRESS_BYTES = 8 << 20
+
+
+class UploadCall:
+    """Holds an upload for as long as its call lives."""
+
+    def __init__(self, db: Database, blobs: BlobStore, limits: Limits, held: Upload):
+        self._db, self._blobs, self._limits = db, blobs, limits
+        self._upload = held
+        self._sha256 = hashlib.sha256()
+        self._size = 0
+        for segment in held.segments:
+            for piece in blobs.pieces(held.upload_id, *segment):
+                for data in blobs.stream(piece.key, 0, piece.size_bytes):
+                    self._count(data)
+        self._flushed = self._size
+        self._writer = blobs.begin_segment(held.upload_id, held.holder)
+
+    def append(self, chunk: Chunk) -> bool:
+        """Take the next chunk; true where more is durable than was acknowledged."""
+        if chunk.offset != self._size:
+            raise OffsetGap(chunk.offset, self._upload.committed_size)
+        data = chunks.decode(chunk, self._limits.max_message_bytes)
+        size = self._size + len(data)
+        if size > self._limits.max_blob_bytes:
+            self._fail(TooLarge("chunk", size, self._limits.max_blob_bytes))
+        declared = self._upload.declared
+        if declared.digest and size > declared.size_bytes:
+            problem = f"the blob was declared with {declared.size_bytes} bytes, and there are more"
+            self._fail(FieldInvalid("open.blob.size_bytes", problem))
+        self._writer.write(data)
+        self._count(data)
+        if size - self._flushed >= PROGRESS_BYTES:
+            self._writer.flush()
+            self._flushed = size
+        return self._writer.durable() > self._upload.segments[-1].size_bytes
+
+    def acknowledge(self, *, last: bool = False) -> UploadBlobResponse:
+        """``Progress``; or ``Stored``, where another call has stored the same bytes meanwhile.
+
+        ``last``: no chunk will follow in this call.
+        """
+        durable = self._writer.sync() if last else self._writer.durable()
+
+        def note() -> tuple[Upload, Blob | None]:
+            with self._db.write() as tx:
+                held = upload.acknowledge(tx, self._upload, durable)
+                return held, blob.find(tx, held.workspace, held.declared.digest)
+
+        self._upload, stored = retrying(note)
+        if stored is not None:
+            self.discard()
+            return _stored(stored, existed=True)
+        progress = UploadBlobResponse.Progress(committed_size=self._upload.committed_size)
+        return UploadBlobResponse(progress=progress)
+
+    def finish(self, claimed: Blob) -> UploadBlobResponse:
+        """Store the whole. What the caller claims must be true, or nothing is kept."""
+        actual = Blob(digest=f"sha256:{self._sha256.hexdigest()}", size_bytes=self._size)
+        self._check_claims(claimed, actual)
+        durable = self._writer.seal()
+        workspace, upload_id = self._upload.workspace, self._upload.upload_id
+
+        def hold() -> tuple[Upload, Blob | None]:
+            with self._db.write() as tx:
+                held = upload.acknowledge(tx, self._upload, durable)
+                return held, blob.find(tx, workspace, actual.digest)
+
+        def note() -> None:
+            with self._db.write() as tx:
+                blob.add(tx, workspace, {actual.digest: actual.size_bytes})
+                upload.finish(tx, self._upload, actual)
+
+        self._upload, existing = retrying(hold)
+        if existing is None:
+            self._assemble(blob_key(workspace, actual.digest))
+        retrying(note)
+        self.close()
+        self._blobs.drop_upload(upload_id)
+        return _stored(actual, existed=existing is not None)
+
+    def discard(self) -> None:
+        """Forget the upload and its bytes."""
+        self.close()
+
+        def forget() -> None:
+            with self._db.write() as tx:
+                upload.discard(tx, self._upload)
+
+        retrying(forget)
+        self._blobs.drop_upload(self._upload.upload_id)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _count(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._size += len(data)
+
+    def _check_claims(self, claimed: Blob, actual: Blob) -> None:
+        for field, blob_claimed in (("open", self._upload.declared), ("finish", claimed)):
+            if blob_claimed.digest and blob_claimed.digest != actual.digest:
+                self._fail(DigestMismatch(blob_claimed.digest, actual.digest))
+            said = blob_claimed.size_bytes
+            if said != actual.size_bytes and (said or blob_claimed.digest):
+                problem = f"{said}, but {actual.size_bytes} bytes came"
+                self._fail(FieldInvalid(f"{field}.blob.size_bytes", problem))
+
+    def _fail(self, error: ServiceError) -> None:
+        self.discard()
+        raise error
+
+    def _assemble(self, key: str) -> None:
+        held = self._upload
+        segments = [segment for segment in held.segments if segment.size_bytes]
+        pieces = [
+            piece for segment in segments for piece in self._blobs.pieces(held.upload_id, *segment)
+        ]
+        if sum(piece.size_bytes for piece in pieces) != self._size:
+            raise StorageUnavailable("an upload is not whole")
+        self.close()
+        # The bytes of former calls are copied: one of them may still have a file open.
+        own = [segment.name for segment in segments] == [held.holder]
+        self._blobs.assemble(pieces, key, take=own)
+
+
+def respond(
+    db: Database, blobs: BlobStore, limits: Limits, requests: Iterator[UploadBlobRequest]
+) -> Iterator[UploadBlobResponse]:
+    """The answers to one stream. It ends after ``Stored``, or where the caller half-closes."""
+    first = next(requests, None)
+    if first is None or not first.HasField("open"):
+        raise FieldInvalid("open", "it must be the first message")
+    held, stored = retrying(lambda: _open(db, limits, first.open))
+    if held is None:
+        if first.open.upload_id:
+            blobs.drop_upload(first.open.upload_id)
+        yield _stored(stored, existed=True)
+        return
+    call = UploadCall(db, blobs, limits, held)
+    try:
+        yield _opened(held, limits)
+        for request in requests:
+            if request.HasField("finish"):
+                yield call.finish(request.finish.blob)
+                return
+            if not request.HasField("chunk"):
+                raise FieldInvalid("message", "a chunk or finish must follow open")
+            if call.append(request.chunk):
+                answer = call.acknowledge()
+                yield answer
+                if answer.HasField("stored"):
+                    return
+        yield call.acknowledge(last=True)
+    finally:
+        call.close()
+
+
+def _open(
+    db: Database, limits: Limits, opening: UploadBlobRequest.Open
+) -> tuple[Upload | None, Blob]:
+    """An upload held by this call; or None, and the blob that is stored already."""
+    declared = opening.blob
+    if declared.digest:
+        blob.check_digest("open.blob.digest", declared.digest)
+    if not 0 <= declared.size_bytes <= limits.max_blob_bytes:
+        raise TooLarge("open.blob.size_bytes", declared.size_bytes, limits.max_blob_bytes)
+    workspace = workspace_of(opening.workspace)
+    with db.write() as tx:
+        if opening.upload_id:
+            held = upload.take_over(tx, workspace, opening.upload_id)
+            stored = held.stored or blob.find(tx, workspace, held.declared.digest)
+            if stored is None:
+                return held, declared
+            upload.finish(tx, held, stored)
+            return None, stored
+        renewed = blob.renew(tx, workspace, [declared.digest] if declared.digest else [])
+        if renewed:
+            return None, Blob(digest=declared.digest, size_bytes=renewed[declared.digest])
+        return upload.create(tx, workspace, declared), declared
+
+
+def _opened(held: Upload, limits: Limits) -> UploadBlobResponse:
+    opened = UploadBlobResponse.Opened(
+        upload_id=held.upload_id,
+        committed_size=held.committed_size,
+        chunk_bytes=limits.blob_chunk_bytes,
+    )
+    opened.expire_time.FromMicroseconds(held.expire_time)
+    return UploadBlobResponse(opened=opened)
+
+
+def _stored(stored: Blob, *, existed: bool) -> UploadBlobResponse:
+    return UploadBlobResponse(stored=UploadBlobResponse.Stored(blob=stored, existed=existed))

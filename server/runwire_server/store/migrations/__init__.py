@@ -1,0 +1,64 @@
+"""The schema's history, by alembic: run at start, or by ``runwire db upgrade``.
+
+A new migration is a file in ``versions/`` that leads from the last ``HEAD`` to the
+new one; a test holds the result equal to ``tables.py``. A database that an older
+release wrote is always brought up to date; one of a newer release is refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from runwire_server.errors import StorageUnavailable
+from runwire_server.retry import TransactionConflict, retrying
+from runwire_server.store.database import Database
+
+HEAD = "0001"
+
+
+def revision(db: Database) -> str | None:
+    """The revision a database is at; None where it is empty."""
+    with db.read() as tx:
+        if not sa.inspect(tx.connection).has_table("alembic_version"):
+            return None
+        found: str | None = tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        return found
+
+
+def upgrade(db: Database) -> bool:
+    """Bring a database to ``HEAD``; False where it was there already.
+
+    Several servers may start on one empty database: one makes the tables, the
+    others lose the race, look again and find it done.
+    """
+    return retrying(lambda: _upgrade(db))
+
+
+def _upgrade(db: Database) -> bool:
+    if revision(db) == HEAD:
+        return False
+    # Imported only when there is work: it costs a tenth of a second at every start.
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    script = ScriptDirectory.from_config(config)
+    steps = EnvironmentContext(config, script, fn=lambda at, _: script._upgrade_revs("head", at))
+    try:
+        with db.write() as tx, steps as environment:
+            environment.configure(connection=tx.connection)
+            environment.run_migrations()
+    except CommandError as error:
+        raise StorageUnavailable(
+            f"the database is of a newer release of Runwire than this one ({error})"
+        ) from error
+    except sa.exc.DBAPIError as error:
+        if revision(db) == HEAD:
+            raise TransactionConflict(what="another server made the tables") from error
+        raise
+    return True

@@ -1,0 +1,227 @@
+"""Registered models: stored, found, changed and deleted.
+
+Versions are in ``model_version``, aliases in ``model_alias``, stages in ``model_stage``,
+references in ``model_resolve``, history and revisions in ``model_event``.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import sqlalchemy as sa
+from google.protobuf.field_mask_pb2 import FieldMask
+from runwire.v1.model_pb2 import Model, ModelEvent
+from runwire.v1.registry_service_pb2 import CreateModelRequest, SearchModelsRequest
+
+from runwire_server.errors import AlreadyExists, FieldInvalid
+from runwire_server.limits import check_value
+from runwire_server.store import mask as masks
+from runwire_server.store import model_alias, model_event, model_row, model_tag, request
+from runwire_server.store.check import check_etag
+from runwire_server.store.database import Transaction
+from runwire_server.store.experiment import workspace_of
+from runwire_server.store.fit import fit
+from runwire_server.store.mask import Mask
+from runwire_server.store.model_name import check_name, check_stages
+from runwire_server.store.model_row import ModelRow
+from runwire_server.store.search import MODELS
+from runwire_server.store.search import search as search_rows
+from runwire_server.store.tables import model_aliases, model_tags, model_versions, models
+from runwire_server.store.times import to_proto
+
+CHANGEABLE = ("name", "description", "tags", "stages")
+
+
+def create(tx: Transaction, draft: CreateModelRequest) -> tuple[Model, bool]:
+    """The model, and whether it was there before.
+
+    It was where this ``request_id`` made it, or with ``get_existing``; the rest of
+    the draft is then not looked at. Else raises ``AlreadyExists``.
+    """
+    workspace = workspace_of(draft.workspace)
+    check_name("name", draft.name)
+    made_before = request.recall(tx, draft)
+    if made_before is not None:
+        return message(tx, model_row.find_by_id(tx, made_before)), True
+    row = model_row.lookup(tx, workspace, draft.name)
+    if row is not None and draft.get_existing:
+        return message(tx, row), True
+    if row is not None:
+        raise AlreadyExists("model", draft.name)
+    row = insert(
+        tx,
+        workspace,
+        draft.name,
+        description=draft.description,
+        tags=draft.tags,
+        stages=draft.stages,
+    )
+    request.remember(tx, draft, row.model_id)
+    return message(tx, row), False
+
+
+def insert(
+    tx: Transaction,
+    workspace: str,
+    name: str,
+    *,
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    stages: Sequence[str] = (),
+) -> ModelRow:
+    """A new row, for a name that ``lookup`` did not find."""
+    check_value("description", description)
+    stages = check_stages("stages", stages)
+    model_id = uuid.uuid4().hex
+    tx.execute(
+        sa.insert(models).values(
+            model_id=model_id,
+            workspace=workspace,
+            name=name,
+            description=description,
+            stages=json.dumps(stages),
+            latest_version=0,
+            create_time=tx.now,
+            update_time=tx.now,
+            revision=model_event.draw(tx, workspace),
+        )
+    )
+    model_tag.insert(tx, model_tags, {"model_id": model_id}, tags or {})
+    return model_row.find(tx, workspace, name)
+
+
+def get(tx: Transaction, name: str, workspace: str) -> Model:
+    return message(tx, model_row.find(tx, workspace_of(workspace), name))
+
+
+def search(tx: Transaction, request: SearchModelsRequest) -> tuple[list[Model], str]:
+    """A page of live models, and the token of the next one; fewer than ``page_size`` where
+    a message would outgrow its limit. Raises ``FieldInvalid``, ``FilterSyntax``,
+    ``PageTokenMismatch``."""
+    workspace = workspace_of(request.workspace)
+    page = partial(
+        search_rows,
+        tx,
+        MODELS,
+        scope=[models.c.workspace == workspace, models.c.delete_time.is_(None)],
+        filter=request.filter,
+        order_by=request.order_by,
+        page_token=request.page_token,
+        arguments=(workspace,),
+    )
+    rows, token = page(page_size=request.page_size)
+    found = fit(messages(tx, rows))
+    if len(found) < len(rows):
+        _, token = page(page_size=len(found))
+    return found, token
+
+
+def update(tx: Transaction, wanted: Model, update_mask: FieldMask, new_name: str) -> Model:
+    """Change what the mask names; a stage that a version is in cannot leave the list.
+
+    Where nothing would change, no revision is drawn and any etag is accepted, so that the
+    repeat of a call whose answer was lost succeeds. Raises ``NotFound``, ``EtagMismatch``,
+    ``AlreadyExists`` (new_name), ``FieldInvalid`` and ``TooLarge``.
+    """
+    mask = masks.parse(update_mask, CHANGEABLE)
+    row = model_row.locked(tx, workspace_of(wanted.workspace), wanted.name)
+    changes = _changes(tx, row, wanted, new_name, mask)
+    owner = {"model_id": row.model_id}
+    tags = mask.tag_changes(wanted.tags, model_tag.read(tx, model_tags, owner))
+    if changes or tags:
+        check_etag(wanted.etag, row.revision)
+        model_tag.change(tx, model_tags, owner, tags)
+        model_row.touch(tx, row, model_event.draw(tx, row.workspace), **changes)
+    return message(tx, model_row.find_by_id(tx, row.model_id))
+
+
+def delete(tx: Transaction, name: str, workspace: str, etag: str, *, actor: str = "") -> None:
+    """Put a model in the trash with its versions; its aliases end. The name is free again."""
+    row = model_row.locked(tx, workspace_of(workspace), name)
+    check_etag(etag, row.revision)
+    model_alias.remove(tx, row, model_alias.of_version(tx, row, None), actor=actor)
+    revision = model_event.record(tx, row, ModelEvent.KIND_MODEL_DELETED, actor=actor)
+    tx.execute(
+        sa.update(model_versions)
+        .where(model_versions.c.model_id == row.model_id, model_versions.c.delete_time.is_(None))
+        .values(delete_time=tx.now, revision=revision)
+    )
+    model_row.touch(tx, row, revision, delete_time=tx.now)
+
+
+def stages_of(row: ModelRow) -> list[str]:
+    stages: list[str] = json.loads(row.stages)
+    return stages
+
+
+def message(tx: Transaction, row: ModelRow) -> Model:
+    return messages(tx, [row])[0]
+
+
+def messages(tx: Transaction, rows: Sequence[ModelRow]) -> list[Model]:
+    """Rows of ``models`` as messages, with what stands in other tables, in three queries."""
+    ids = [row.model_id for row in rows]
+    tags = model_tag.read_models(tx, model_tags, ids)
+    aliases: dict[str, dict[str, int]] = defaultdict(dict)
+    for alias in tx.execute(sa.select(model_aliases).where(model_aliases.c.model_id.in_(ids))):
+        aliases[alias.model_id][alias.alias] = alias.version
+    latest = {row.model_id: row.latest for row in tx.execute(_latest(ids))}
+    return [
+        Model(
+            name=row.name,
+            workspace=row.workspace,
+            description=row.description,
+            tags=tags.get(row.model_id),
+            stages=stages_of(row),
+            aliases=aliases.get(row.model_id),
+            latest_version=latest.get(row.model_id, 0),
+            create_time=to_proto(row.create_time),
+            update_time=to_proto(row.update_time),
+            etag=str(row.revision),
+        )
+        for row in rows
+    ]
+
+
+def _latest(ids: Sequence[str]) -> sa.Select[tuple[str, int]]:
+    # models.latest_version counts deleted versions too: it is the last number given.
+    return (
+        sa.select(model_versions.c.model_id, sa.func.max(model_versions.c.version).label("latest"))
+        .where(model_versions.c.model_id.in_(ids), model_versions.c.delete_time.is_(None))
+        .group_by(model_versions.c.model_id)
+    )
+
+
+def _changes(
+    tx: Transaction, row: ModelRow, wanted: Model, new_name: str, mask: Mask
+) -> dict[str, object]:
+    changes: dict[str, object] = {}
+    if "description" in mask and wanted.description != row.description:
+        check_value("model.description", wanted.description)
+        changes["description"] = wanted.description
+    if "stages" in mask:
+        stages = check_stages("model.stages", wanted.stages)
+        _check_unused(tx, row, stages)
+        if stages != stages_of(row):
+            changes["stages"] = json.dumps(stages)
+    if "name" in mask and new_name != row.name:
+        check_name("new_name", new_name)
+        if model_row.lookup(tx, row.workspace, new_name) is not None:
+            raise AlreadyExists("model", new_name)
+        changes["name"] = new_name
+    return changes
+
+
+def _check_unused(tx: Transaction, row: ModelRow, stages: Sequence[str]) -> None:
+    other = sa.select(model_versions.c.stage, model_versions.c.version).where(
+        model_versions.c.model_id == row.model_id,
+        model_versions.c.delete_time.is_(None),
+        model_versions.c.stage.not_in(stages),
+    )
+    kept = tx.execute(other.order_by(model_versions.c.version).limit(1)).one_or_none()
+    if kept is not None:
+        raise FieldInvalid("model.stages", f"version {kept.version} is in stage {kept.stage!r}")

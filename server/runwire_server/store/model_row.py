@@ -1,0 +1,111 @@
+"""Rows of registered models and versions: how they are found, locked and marked as changed.
+
+Locks are always taken in one order, the model's row and then the workspace's row in
+``registry_revisions``, so that changes of one registry cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from runwire_server.errors import NotFound
+from runwire_server.store.database import Transaction
+from runwire_server.store.model_name import check_name
+from runwire_server.store.tables import model_versions, models
+
+ModelRow: TypeAlias = sa.Row[Any]
+VersionRow: TypeAlias = sa.Row[Any]
+
+# A version's columns and those of its model that its message needs.
+VERSION_COLUMNS = (
+    *model_versions.columns,
+    models.c.name.label("model"),
+    models.c.workspace.label("workspace"),
+)
+
+
+def lookup(tx: Transaction, workspace: str, name: str) -> ModelRow | None:
+    """The live model of that name, or None. Raises ``FieldInvalid`` for no possible name."""
+    return tx.execute(_live(workspace, name)).one_or_none()
+
+
+def find(tx: Transaction, workspace: str, name: str) -> ModelRow:
+    """The live model of that name. Raises ``NotFound``."""
+    row = lookup(tx, workspace, name)
+    if row is None:
+        raise NotFound("model", name)
+    return row
+
+
+def locked(tx: Transaction, workspace: str, name: str) -> ModelRow:
+    """As ``find``, and nobody else changes the model until this transaction ends."""
+    row = tx.execute(tx.locked(_live(workspace, name))).one_or_none()
+    if row is None:
+        raise NotFound("model", name)
+    return row
+
+
+def find_by_id(tx: Transaction, model_id: str) -> ModelRow:
+    """The live model by its id, whatever its name is now. Raises ``NotFound``."""
+    statement = sa.select(models).where(
+        models.c.model_id == model_id, models.c.delete_time.is_(None)
+    )
+    row = tx.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound("model", model_id)
+    return row
+
+
+def find_version(tx: Transaction, model: ModelRow, version: int) -> VersionRow:
+    """A live version with ``VERSION_COLUMNS``. Raises ``NotFound``."""
+    row = tx.execute(
+        select_versions().where(
+            model_versions.c.model_id == model.model_id, model_versions.c.version == version
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("model version", f"{model.name}/{version}")
+    return row
+
+
+def select_versions() -> sa.Select[Any]:
+    """Live versions of live models, with ``VERSION_COLUMNS``."""
+    return (
+        sa.select(*VERSION_COLUMNS)
+        .join(models, models.c.model_id == model_versions.c.model_id)
+        .where(model_versions.c.delete_time.is_(None), models.c.delete_time.is_(None))
+    )
+
+
+def touch(tx: Transaction, model: ModelRow, revision: int, **values: object) -> None:
+    """Write ``values`` and mark the model as changed at ``revision``."""
+    tx.execute(
+        sa.update(models)
+        .where(models.c.model_id == model.model_id)
+        .values(update_time=tx.now, revision=revision, **values)
+    )
+
+
+def touch_versions(
+    tx: Transaction, model: ModelRow, versions: set[int], revision: int, **values: object
+) -> None:
+    """As ``touch``, for versions of a model."""
+    tx.execute(
+        sa.update(model_versions)
+        .where(
+            model_versions.c.model_id == model.model_id,
+            model_versions.c.version.in_(versions),
+        )
+        .values(update_time=tx.now, revision=revision, **values)
+    )
+
+
+def _live(workspace: str, name: str) -> sa.Select[Any]:
+    check_name("model", name)
+    return sa.select(models).where(
+        models.c.workspace == workspace,
+        models.c.name == name,
+        models.c.delete_time.is_(None),
+    )

@@ -1,0 +1,230 @@
+"""Model versions: sealed trees of artifacts under a number, with labels and notes."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+
+import sqlalchemy as sa
+from google.protobuf.field_mask_pb2 import FieldMask
+from runwire.v1.artifact_pb2 import ModelVersionKey
+from runwire.v1.model_pb2 import ModelEvent, ModelVersion
+from runwire.v1.registry_service_pb2 import (
+    CreateModelVersionRequest,
+    SearchModelVersionsRequest,
+)
+
+from runwire_server.errors import FieldInvalid, NotFound, TooLarge
+from runwire_server.limits import LIMITS, check_value
+from runwire_server.store import mask as masks
+from runwire_server.store import (
+    model,
+    model_alias,
+    model_content,
+    model_event,
+    model_row,
+    model_tag,
+    request,
+)
+from runwire_server.store.check import check_etag
+from runwire_server.store.database import Transaction
+from runwire_server.store.experiment import workspace_of
+from runwire_server.store.fit import fit
+from runwire_server.store.model_name import check_alias
+from runwire_server.store.model_row import ModelRow, VersionRow
+from runwire_server.store.search import MODEL_VERSIONS
+from runwire_server.store.search import search as search_rows
+from runwire_server.store.tables import (
+    model_aliases,
+    model_version_tags,
+    model_versions,
+    models,
+)
+from runwire_server.store.times import to_proto
+
+CHANGEABLE = ("description", "tags")
+# A version may carry a signature of 1 MiB; this bounds the memory of a search.
+MAX_PAGE_SIZE = 1000
+
+
+def create(tx: Transaction, draft: CreateModelVersionRequest, *, actor: str = "") -> ModelVersion:
+    """Seal the content, number the version, move the aliases: all or nothing.
+
+    Numbers are dense per model, because its row is locked meanwhile. A repeat of the
+    same ``request_id`` returns the version that it made. Raises what
+    ``model_content.seal`` does, and ``NotFound`` for the model without ``create_model``.
+    """
+    _check(draft)
+    made_before = request.recall(tx, draft)
+    if made_before is not None:
+        return _recalled(tx, made_before)
+    workspace = workspace_of(draft.workspace)
+    row = _model_for(tx, workspace, draft)
+    version = row.latest_version + 1
+    tree_digest = model_content.seal(tx, row, version, draft)
+    revision = model_event.record(
+        tx, row, ModelEvent.KIND_VERSION_CREATED, version=version, actor=actor
+    )
+    tx.execute(
+        sa.insert(model_versions).values(
+            model_id=row.model_id,
+            version=version,
+            stage=model.stages_of(row)[0],
+            description=draft.description,
+            source_run_id=draft.source_run_id,
+            source_path=draft.source_path,
+            source_uri=draft.source_uri,
+            tree_digest=tree_digest,
+            signature=draft.signature,
+            creator=actor,
+            create_time=tx.now,
+            update_time=tx.now,
+            revision=revision,
+        )
+    )
+    owner = {"model_id": row.model_id, "version": version}
+    model_tag.insert(tx, model_version_tags, owner, draft.tags)
+    for alias in dict.fromkeys(draft.aliases):
+        revision = model_alias.point(tx, row, alias, version, actor=actor)
+    model_row.touch(tx, row, revision, latest_version=version)
+    request.remember(tx, draft, f"{row.model_id}/{version}")
+    return message(tx, model_row.find_version(tx, row, version))
+
+
+def get(tx: Transaction, key: ModelVersionKey) -> ModelVersion:
+    row = model_row.find(tx, workspace_of(key.workspace), key.model)
+    return message(tx, model_row.find_version(tx, row, key.version))
+
+
+def search(tx: Transaction, request: SearchModelVersionsRequest) -> tuple[list[ModelVersion], str]:
+    """A page of live versions, and the token of the next one; at most 1,000, and fewer
+    where a message would outgrow its limit. Raises ``FieldInvalid``, ``FilterSyntax``,
+    ``PageTokenMismatch``."""
+    workspace = workspace_of(request.workspace)
+    page = partial(
+        search_rows,
+        tx,
+        MODEL_VERSIONS,
+        scope=[
+            models.c.workspace == workspace,
+            models.c.delete_time.is_(None),
+            model_versions.c.delete_time.is_(None),
+        ],
+        filter=request.filter,
+        order_by=request.order_by,
+        page_token=request.page_token,
+        arguments=(workspace,),
+    )
+    rows, token = page(page_size=min(request.page_size, MAX_PAGE_SIZE))
+    found = fit(messages(tx, rows))
+    if len(found) < len(rows):
+        _, token = page(page_size=len(found))
+    return found, token
+
+
+def update(tx: Transaction, wanted: ModelVersion, update_mask: FieldMask) -> ModelVersion:
+    """Change what the mask names.
+
+    Where nothing would change, no revision is drawn and any etag is accepted, so that the
+    repeat of a call whose answer was lost succeeds. Raises ``NotFound``, ``EtagMismatch``,
+    ``FieldInvalid`` and ``TooLarge``.
+    """
+    mask = masks.parse(update_mask, CHANGEABLE)
+    row = model_row.locked(tx, workspace_of(wanted.workspace), wanted.model)
+    before = model_row.find_version(tx, row, wanted.version)
+    changes: dict[str, object] = {}
+    if "description" in mask and wanted.description != before.description:
+        check_value("model_version.description", wanted.description)
+        changes["description"] = wanted.description
+    owner = {"model_id": row.model_id, "version": wanted.version}
+    tags = mask.tag_changes(wanted.tags, model_tag.read(tx, model_version_tags, owner))
+    if changes or tags:
+        check_etag(wanted.etag, before.revision)
+        model_tag.change(tx, model_version_tags, owner, tags)
+        revision = model_event.draw(tx, row.workspace)
+        model_row.touch_versions(tx, row, {wanted.version}, revision, **changes)
+    return message(tx, model_row.find_version(tx, row, wanted.version))
+
+
+def delete(tx: Transaction, key: ModelVersionKey, etag: str, *, actor: str = "") -> None:
+    """Put a version in the trash; its aliases end. Its number is never given again."""
+    row = model_row.locked(tx, workspace_of(key.workspace), key.model)
+    before = model_row.find_version(tx, row, key.version)
+    check_etag(etag, before.revision)
+    model_alias.remove(tx, row, model_alias.of_version(tx, row, key.version), actor=actor)
+    revision = model_event.record(
+        tx, row, ModelEvent.KIND_VERSION_DELETED, version=key.version, actor=actor
+    )
+    model_row.touch_versions(tx, row, {key.version}, revision, delete_time=tx.now)
+    model_row.touch(tx, row, revision)
+
+
+def message(tx: Transaction, row: VersionRow) -> ModelVersion:
+    return messages(tx, [row])[0]
+
+
+def messages(tx: Transaction, rows: Sequence[VersionRow]) -> list[ModelVersion]:
+    """Rows of ``model_row.VERSION_COLUMNS`` as messages, with their tags and aliases."""
+    ids = {row.model_id for row in rows}
+    versions = {row.version for row in rows}
+    tags = model_tag.read_versions(tx, model_version_tags, ids, versions)
+    aliases: dict[tuple[str, int], list[str]] = defaultdict(list)
+    pointing = sa.select(model_aliases).where(
+        model_aliases.c.model_id.in_(ids), model_aliases.c.version.in_(versions)
+    )
+    for alias in tx.execute(pointing.order_by(model_aliases.c.alias)):
+        aliases[alias.model_id, alias.version].append(alias.alias)
+    return [
+        ModelVersion(
+            model=row.model,
+            version=row.version,
+            workspace=row.workspace,
+            stage=row.stage,
+            description=row.description,
+            tags=tags.get((row.model_id, row.version)),
+            aliases=aliases[row.model_id, row.version],
+            source_run_id=row.source_run_id,
+            source_path=row.source_path,
+            source_uri=row.source_uri,
+            tree_digest=row.tree_digest,
+            signature=row.signature,
+            creator=row.creator,
+            create_time=to_proto(row.create_time),
+            update_time=to_proto(row.update_time),
+            etag=str(row.revision),
+        )
+        for row in rows
+    ]
+
+
+def _check(draft: CreateModelVersionRequest) -> None:
+    check_value("description", draft.description)
+    check_value("source_uri", draft.source_uri)
+    for alias in draft.aliases:
+        check_alias("aliases", alias)
+    if not draft.signature:
+        return
+    size = len(draft.signature.encode())
+    if size > LIMITS.max_batch_bytes:
+        raise TooLarge("signature", size, LIMITS.max_batch_bytes)
+    try:
+        json.loads(draft.signature)
+    except (ValueError, RecursionError) as error:
+        raise FieldInvalid("signature", "it is not JSON") from error
+
+
+def _model_for(tx: Transaction, workspace: str, draft: CreateModelVersionRequest) -> ModelRow:
+    try:
+        return model_row.locked(tx, workspace, draft.model)
+    except NotFound:
+        if not draft.create_model:
+            raise
+        return model.insert(tx, workspace, draft.model)
+
+
+def _recalled(tx: Transaction, resource: str) -> ModelVersion:
+    model_id, _, version = resource.partition("/")
+    row = model_row.find_by_id(tx, model_id)
+    return message(tx, model_row.find_version(tx, row, int(version)))

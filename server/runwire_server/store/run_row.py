@@ -1,0 +1,66 @@
+"""Rows of runs: how they are found, locked and changed."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from runwire_server.errors import Deleted, NotFound
+from runwire_server.store.check import check_run_id
+from runwire_server.store.database import Transaction
+from runwire_server.store.tables import experiments, runs
+
+RunRow: TypeAlias = sa.Row[Any]
+
+
+def lookup(tx: Transaction, run_id: str) -> RunRow | None:
+    """In the trash or not; None where there is no such run."""
+    return tx.execute(_by_id(run_id)).one_or_none()
+
+
+def find(tx: Transaction, run_id: str) -> RunRow:
+    """In the trash or not. Raises ``NotFound``, ``FieldInvalid`` (run_id)."""
+    return _one(tx, run_id, _by_id(run_id))
+
+
+def locked(tx: Transaction, run_id: str) -> RunRow:
+    """As ``find``, and nobody else changes the run until this transaction ends."""
+    return _one(tx, run_id, tx.locked(_by_id(run_id)))
+
+
+def locked_live(tx: Transaction, run_id: str) -> RunRow:
+    """As ``locked``, for a write. Raises ``Deleted`` where it or its experiment is."""
+    row = locked(tx, run_id)
+    if row.delete_time is not None:
+        raise Deleted("run", run_id)
+    deleted = tx.execute(
+        sa.select(experiments.c.experiment_id).where(
+            experiments.c.experiment_id == row.experiment_id,
+            experiments.c.delete_time.is_not(None),
+        )
+    ).scalar()
+    if deleted is not None:
+        raise Deleted("experiment", deleted)
+    return row
+
+
+def change(tx: Transaction, row: RunRow, **values: Any) -> None:
+    """Update a row that this transaction has locked, and draw its next revision."""
+    tx.execute(
+        sa.update(runs)
+        .where(runs.c.run_id == row.run_id)
+        .values(**values, revision=row.revision + 1)
+    )
+
+
+def _by_id(run_id: str) -> sa.Select[Any]:
+    check_run_id("run_id", run_id)
+    return sa.select(runs).where(runs.c.run_id == run_id)
+
+
+def _one(tx: Transaction, run_id: str, query: sa.Select[Any]) -> RunRow:
+    row = tx.execute(query).one_or_none()
+    if row is None:
+        raise NotFound("run", run_id)
+    return row

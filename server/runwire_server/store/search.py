@@ -1,0 +1,90 @@
+"""Search of one noun: filter, order, keyset paging. The same for every noun.
+
+rows, next_page_token = search(
+    tx, RUNS,
+    scope=[runs.c.experiment_id == 5, runs.c.delete_time.is_(None)],
+    filter=request.filter, order_by=request.order_by,
+    page_size=request.page_size, page_token=request.page_token,
+    arguments=(tuple(request.experiment_ids), request.view, tuple(request.columns)),
+)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from runwire_server.store import page
+from runwire_server.store.columns import parse_columns
+from runwire_server.store.database import Transaction
+from runwire_server.store.filter import parse, parse_order
+from runwire_server.store.filter_compile import Query
+from runwire_server.store.filter_tree import Key, Kind
+from runwire_server.store.schemas import EXPERIMENTS, MODEL_VERSIONS, MODELS, RUNS, Schema
+
+__all__ = [
+    "EXPERIMENTS",
+    "MODELS",
+    "MODEL_VERSIONS",
+    "RUNS",
+    "Key",
+    "Kind",
+    "parse_columns",
+    "search",
+]
+
+
+def search(
+    tx: Transaction,
+    schema: Schema,
+    *,
+    scope: Sequence[sa.ColumnElement[bool]] = (),
+    filter: str = "",
+    order_by: str = "",
+    page_size: int = 0,
+    page_token: str = "",
+    arguments: tuple[object, ...] = (),
+) -> tuple[list[sa.Row[Any]], str]:
+    """One page of rows, and the token of the next page ("" after the last).
+
+    A row has every column of the noun's main table by its name (``row.run_id``); a row
+    of MODEL_VERSIONS also has ``model`` (the model's name) and ``workspace``. Columns
+    whose name begins with ``order_`` after them belong to the paging.
+
+    scope: conditions on the main table (for MODEL_VERSIONS also on ``models``) that the
+    caller sets: workspace, experiments, trash. Where there is one experiment say
+    ``runs.c.experiment_id == x`` and not ``in_([x])``: the databases plan it better.
+    order_by "" is the noun's default order. page_size as in ``page.clamp``.
+    arguments: everything else that makes this another query (ids, view, columns,
+    show_deleted; not page_size), of str, int, bool, None and tuples of these: a token
+    is good only for the arguments it was made with.
+
+    Raises FilterSyntax (field "filter" or "order_by"), FieldInvalid("page_size"),
+    PageTokenMismatch.
+    """
+    limit = page.clamp(page_size)
+    query = Query(schema, "C" if tx.is_postgres else "BINARY")
+    expression = parse(filter)
+    conditions = [*scope, *(query.where(expression) if expression else ())]
+    order = query.order(parse_order(order_by) or parse_order(schema.default_order))
+    query_hash = page.query_hash(schema.noun, filter, order_by, arguments)
+    if page_token:
+        conditions.append(page.after(order, page.decode(page_token, query_hash)))
+    statement = (
+        sa.select(
+            *schema.table.columns,
+            *schema.parent_columns,
+            *(column.expression.label(f"order_{i}") for i, column in enumerate(order)),
+        )
+        .select_from(query.source)
+        .where(*conditions)
+        .order_by(*(column.order for column in order))
+        .limit(limit + 1)
+    )
+    rows = list(tx.execute(statement).all())
+    if len(rows) <= limit:
+        return rows, ""
+    last = rows[limit - 1]
+    return rows[:limit], page.encode(last[-len(order) :], query_hash)

@@ -1,0 +1,162 @@
+"""Uploads under way: what is durable of them, and who writes on.
+
+The bytes lie in the blob store as *segments*, one for each call that carried some;
+``uploads.state`` lists them with the sizes that were acknowledged. The last one
+belongs to the call that opened the upload last. Its name is a fence: a call that
+lost the upload to a newer one (its client reconnected) cannot acknowledge any more,
+and it never touches the bytes that others have acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from runwire.v1.artifact_pb2 import Blob
+
+from runwire_server.errors import NotFound, Overloaded
+from runwire_server.store.database import Transaction
+from runwire_server.store.tables import uploads
+
+KEPT_MICROS = 24 * 3600 * 1_000_000
+
+
+class Segment(NamedTuple):
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A row of ``uploads``. ``stored`` is set once it is finished."""
+
+    upload_id: str
+    workspace: str
+    declared: Blob  # its digest is empty while it is not known
+    segments: tuple[Segment, ...]
+    committed_size: int
+    stored: Blob | None
+    expire_time: int
+
+    @property
+    def holder(self) -> str:
+        """The name of the segment that belongs to the newest call."""
+        return self.segments[-1].name
+
+
+def create(tx: Transaction, workspace: str, declared: Blob) -> Upload:
+    """A new upload, held by the caller."""
+    upload = Upload(
+        upload_id=secrets.token_hex(16),
+        workspace=workspace,
+        declared=declared,
+        segments=(_new_segment(),),
+        committed_size=0,
+        stored=None,
+        expire_time=tx.now + KEPT_MICROS,
+    )
+    tx.execute(
+        sa.insert(uploads).values(
+            upload_id=upload.upload_id,
+            workspace=workspace,
+            digest=declared.digest,
+            size_bytes=declared.size_bytes,
+            stored_digest="",
+            **_progress(upload),
+        )
+    )
+    return upload
+
+
+def get(tx: Transaction, workspace: str, upload_id: str) -> Upload:
+    """Raises ``NotFound``, also for an upload that has expired or is of another workspace."""
+    return _find(tx, sa.select(uploads), workspace, upload_id)
+
+
+def take_over(tx: Transaction, workspace: str, upload_id: str) -> Upload:
+    """The upload as it was acknowledged, held by the caller from now on."""
+    upload = _find(tx, tx.locked(sa.select(uploads)), workspace, upload_id)
+    if upload.stored is not None:
+        return upload
+    kept = (segment for segment in upload.segments if segment.size_bytes)
+    upload = replace(upload, segments=(*kept, _new_segment()), expire_time=tx.now + KEPT_MICROS)
+    _update(tx, upload_id, **_progress(upload))
+    return upload
+
+
+def acknowledge(tx: Transaction, upload: Upload, segment_size: int) -> Upload:
+    """So many bytes of the holder's segment are durable. Raises ``Overloaded`` for who lost it."""
+    found = tx.execute(
+        tx.locked(sa.select(uploads.c.state).where(uploads.c.upload_id == upload.upload_id))
+    ).scalar_one_or_none()
+    if found is None or _segments(found)[-1].name != upload.holder:
+        raise Overloaded(what="another call took this upload over")
+    segments = (*upload.segments[:-1], Segment(upload.holder, segment_size))
+    upload = replace(
+        upload,
+        segments=segments,
+        committed_size=sum(segment.size_bytes for segment in segments),
+        expire_time=tx.now + KEPT_MICROS,
+    )
+    _update(tx, upload.upload_id, **_progress(upload))
+    return upload
+
+
+def finish(tx: Transaction, upload: Upload, stored: Blob) -> None:
+    """Remember what it became, for a caller that missed the answer."""
+    _update(
+        tx,
+        upload.upload_id,
+        stored_digest=stored.digest,
+        size_bytes=stored.size_bytes,
+        committed_size=stored.size_bytes,
+    )
+
+
+def discard(tx: Transaction, upload: Upload) -> None:
+    tx.execute(sa.delete(uploads).where(uploads.c.upload_id == upload.upload_id))
+
+
+def _new_segment() -> Segment:
+    return Segment(secrets.token_hex(4), 0)
+
+
+def _progress(upload: Upload) -> dict[str, Any]:
+    return {
+        "committed_size": upload.committed_size,
+        "state": json.dumps(upload.segments).encode(),
+        "expire_time": upload.expire_time,
+    }
+
+
+def _segments(state: bytes) -> tuple[Segment, ...]:
+    return tuple(Segment(name, size) for name, size in json.loads(state))
+
+
+def _update(tx: Transaction, upload_id: str, **values: object) -> None:
+    tx.execute(sa.update(uploads).where(uploads.c.upload_id == upload_id).values(**values))
+
+
+def _find(tx: Transaction, query: sa.Select[Any], workspace: str, upload_id: str) -> Upload:
+    row = tx.execute(
+        query.where(
+            uploads.c.upload_id == upload_id,
+            uploads.c.workspace == workspace,
+            uploads.c.expire_time > tx.now,
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("upload", upload_id)
+    stored = Blob(digest=row.stored_digest, size_bytes=row.size_bytes)
+    return Upload(
+        upload_id=row.upload_id,
+        workspace=row.workspace,
+        declared=Blob(digest=row.digest, size_bytes=row.size_bytes),
+        segments=_segments(row.state),
+        committed_size=row.committed_size,
+        stored=stored if row.stored_digest else None,
+        expire_time=row.expire_time,
+    )

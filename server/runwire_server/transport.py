@@ -1,0 +1,143 @@
+"""The gRPC port: thread pools with bounds, health, reflection, graceful drain.
+
+grpcio's synchronous server, because the database and fsspec block. Short calls and
+long streams have pools of their own, so that watchers cannot starve writers; a call
+that would only wait in a full pool is refused at once with ``OVERLOADED``.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from runwire_server.app import SERVICE_NAMES, App
+from runwire_server.errors import Overloaded
+from runwire_server.interceptors import CallInterceptor, Observe
+from runwire_server.limits import LIMITS
+from runwire_server.settings import Settings
+
+# How many calls may wait for a thread of a pool, as a multiple of its threads.
+WAITING_PER_THREAD = 8
+
+# A client behind a load balancer would stay with its first server for ever: its
+# connection is closed after ten minutes (grpc adds ±10 % itself) and made anew.
+OPTIONS = (
+    ("grpc.max_receive_message_length", LIMITS.max_message_bytes),
+    ("grpc.max_send_message_length", LIMITS.max_message_bytes),
+    ("grpc.max_connection_age_ms", 600_000),
+    ("grpc.max_connection_age_grace_ms", 30_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Ours ping every minute, idle or not; the default would send them away.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+)
+
+
+class Pool(ThreadPoolExecutor):
+    """A thread pool that knows when another call would only wait."""
+
+    def __init__(self, threads: int, name: str):
+        super().__init__(threads, thread_name_prefix=name)
+        self._most_waiting = threads * WAITING_PER_THREAD
+
+    @property
+    def is_full(self) -> bool:
+        return self._work_queue.qsize() >= self._most_waiting
+
+
+class Admission(grpc.ServerInterceptor):
+    """Gives each call its pool, or refuses it while that is full. Outermost."""
+
+    def __init__(self, unary: Pool, streams: Pool):
+        self._unary, self._streams = unary, streams
+        self._refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        handler = continuation(details)
+        if handler is None or not details.method.startswith("/runwire.v1."):
+            return handler
+        streaming = handler.request_streaming or handler.response_streaming
+        pool = self._streams if streaming else self._unary
+        behavior = (
+            handler.unary_unary
+            or handler.unary_stream
+            or handler.stream_unary
+            or handler.stream_stream
+        )
+        if pool.is_full:
+            return self._refuse(handler, details)
+        if streaming:
+            # grpcio runs a method on the pool that its function names.
+            behavior.experimental_thread_pool = pool
+        return handler
+
+    def _refuse(self, handler: Any, details: grpc.HandlerCallDetails) -> Any:
+        def refuse(_request: Any, _context: grpc.ServicerContext) -> Any:
+            raise Overloaded(retry_after_s=1.0)
+
+        kind = ("stream" if handler.request_streaming else "unary") + (
+            "_stream" if handler.response_streaming else "_unary"
+        )
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        plain = make(refuse, handler.request_deserializer, handler.response_serializer)
+        refusal = CallInterceptor().intercept_service(lambda _: plain, details)
+        getattr(refusal, kind).experimental_thread_pool = self._refusals
+        return refusal
+
+    def close(self) -> None:
+        self._refusals.shutdown()
+
+
+class GrpcServer:
+    """An ``App`` on a gRPC port. ``port`` is the one it got."""
+
+    def __init__(self, app: App, settings: Settings, observe: Observe | None = None):
+        self._app = app
+        self._unary = Pool(settings.unary_threads, "unary")
+        self._streams = Pool(settings.stream_threads, "stream")
+        self._admission = Admission(self._unary, self._streams)
+        self._server = grpc.server(
+            self._unary,
+            interceptors=[self._admission, CallInterceptor(observe)],
+            options=[*OPTIONS, ("grpc.so_reuseport", int(settings.workers > 1))],
+        )
+        app.register(self._server)
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+        self.port = self._bind(settings.host, settings.grpc_port)
+
+    def _bind(self, host: str, port: int) -> int:
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: is the port in use?") from error
+
+    def start(self) -> None:
+        self._server.start()
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self, grace_s: float) -> None:
+        """Say so (health, ``Closing`` on streams), let calls finish, then close.
+
+        Calls still under way after ``grace_s`` seconds are cut; what they had
+        acknowledged is committed, the rest is sent again by their client.
+        """
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._app.drain.set()
+        self._server.stop(grace_s).wait()
+        for pool in (self._unary, self._streams):
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._admission.close()
+
+    def _set_health(self, status: Any) -> None:
+        for name in ("", *SERVICE_NAMES):
+            self._health.set(name, status)

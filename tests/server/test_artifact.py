@@ -1,0 +1,489 @@
+"""Artifacts as the server sees them: restarts, takeovers, isolation, what is left on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import grpc
+import pytest
+import sqlalchemy as sa
+from google.rpc import error_details_pb2, status_pb2
+from runwire.v1 import artifact_service_pb2 as pb
+from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, Chunk
+from runwire.v1.artifact_service_pb2_grpc import (
+    ArtifactServiceStub,
+    add_ArtifactServiceServicer_to_server,
+)
+from runwire_server.blobs import BlobStore, open_blobs
+from runwire_server.errors import FieldInvalid, NotFound
+from runwire_server.inprocess import InProcessServer
+from runwire_server.interceptors import CallInterceptor
+from runwire_server.limits import LIMITS
+from runwire_server.services.artifact import ArtifactService
+from runwire_server.store import artifact, artifact_list, blob
+from runwire_server.store.database import Database, Transaction
+from runwire_server.store.tables import artifacts, blobs, runs, uploads
+
+MIB = 1 << 20
+
+
+@pytest.fixture(params=["folder", "s3"])
+def url(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    if request.param == "folder":
+        yield str(tmp_path / "blobs")
+        return
+    server = request.getfixturevalue("s3")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    with server.bucket() as bucket:
+        yield bucket
+
+
+def serve(db: Database, store: BlobStore) -> ArtifactServiceStub:
+    """A server that has just been started: nothing of another one is in its memory."""
+    server = InProcessServer([CallInterceptor()])
+    add_ArtifactServiceServicer_to_server(ArtifactService(db, store, LIMITS), server)
+    return ArtifactServiceStub(server.channel)
+
+
+@pytest.fixture
+def service(db: Database, url: str) -> ArtifactServiceStub:
+    return serve(db, open_blobs(url))
+
+
+@pytest.fixture
+def run_id(db: Database) -> str:
+    return add_run(db)
+
+
+def add_run(db: Database, **columns: object) -> str:
+    run_id = uuid.uuid4().hex
+    texts = ("name", "description", "user", "source_name", "git_commit")
+    with db.write() as tx:
+        tx.execute(
+            sa.insert(runs).values(
+                **dict.fromkeys(texts, ""),
+                run_id=run_id,
+                experiment_id=0,
+                state=2,
+                source=b"",
+                parent_run_id="",
+                forked_run_id="",
+                create_time=tx.now,
+                summaries_stale=False,
+                revision=1,
+                **columns,
+            )
+        )
+    return run_id
+
+
+def digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def blob_of(data: bytes) -> Blob:
+    return Blob(digest=digest_of(data), size_bytes=len(data))
+
+
+def opening(**fields: object) -> pb.UploadBlobRequest:
+    return pb.UploadBlobRequest(open=pb.UploadBlobRequest.Open(**fields))  # type: ignore[arg-type]
+
+
+def chunks_of(
+    data: bytes, start: int = 0, end: int | None = None
+) -> Iterator[pb.UploadBlobRequest]:
+    for offset in range(start, len(data) if end is None else end, MIB):
+        part = data[offset : offset + MIB]
+        yield pb.UploadBlobRequest(chunk=Chunk(offset=offset, plain_size=len(part), data=part))
+
+
+def finishing(data: bytes) -> pb.UploadBlobRequest:
+    return pb.UploadBlobRequest(finish=pb.UploadBlobRequest.Finish(blob=blob_of(data)))
+
+
+def upload(
+    service: ArtifactServiceStub, *requests: pb.UploadBlobRequest
+) -> list[pb.UploadBlobResponse]:
+    return list(service.UploadBlob(iter(requests)))
+
+
+def put(service: ArtifactServiceStub, data: bytes, workspace: str = "") -> Blob:
+    item = pb.BatchPutBlobsRequest.Item(blob=blob_of(data), data=data)
+    answer = service.BatchPutBlobs(pb.BatchPutBlobsRequest(workspace=workspace, items=[item]))
+    assert not answer.results[0].HasField("fault")
+    return blob_of(data)
+
+
+def download(service: ArtifactServiceStub, digest: str, workspace: str = "") -> bytes:
+    request = pb.DownloadArtifactRequest(blob=Blob(digest=digest), workspace=workspace)
+    return b"".join(answer.chunk.data for answer in service.DownloadArtifact(request))
+
+
+def reason(error: pytest.ExceptionInfo[grpc.RpcError]) -> str:
+    status = status_pb2.Status()
+    status.ParseFromString(dict(error.value.trailing_metadata())["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    return info.reason
+
+
+# Uploads ----------------------------------------------------------------------
+
+
+def test_upload_resumes_at_the_acknowledged_byte_after_a_restart(
+    db: Database, url: str, service: ArtifactServiceStub
+) -> None:
+    data = os.urandom(24 * MIB + 3)
+    first = service.UploadBlob(iter([opening(blob=blob_of(data)), *chunks_of(data, 0, 17 * MIB)]))
+    opened = next(first).opened
+    acknowledged = next(first).progress.committed_size
+    first.cancel()
+    del first
+    assert opened.chunk_bytes == LIMITS.blob_chunk_bytes
+    assert acknowledged == 8 * MIB
+
+    service = serve(db, open_blobs(url))
+    known = service.GetUpload(pb.GetUploadRequest(upload_id=opened.upload_id))
+    assert known.committed_size == acknowledged
+    answers = upload(
+        service,
+        opening(upload_id=opened.upload_id),
+        *chunks_of(data, acknowledged),
+        finishing(data),
+    )
+    assert answers[0].opened.committed_size == acknowledged
+    assert answers[-1].stored == pb.UploadBlobResponse.Stored(blob=blob_of(data))
+    assert download(service, digest_of(data)) == data
+    known = service.GetUpload(pb.GetUploadRequest(upload_id=opened.upload_id))
+    assert known.stored == blob_of(data)
+    assert len(list(open_blobs(url).list())) == 1
+
+
+def test_half_closed_upload_goes_on_where_it_stood(
+    db: Database, url: str, service: ArtifactServiceStub
+) -> None:
+    data = os.urandom(9 * MIB)
+    answers = upload(service, opening(), *chunks_of(data, 0, 3 * MIB))
+    upload_id, acknowledged = answers[0].opened.upload_id, answers[-1].progress.committed_size
+    service = serve(db, open_blobs(url))
+    again = upload(service, opening(upload_id=upload_id))
+    assert again[0].opened.committed_size == acknowledged
+    answers = upload(
+        service, opening(upload_id=upload_id), *chunks_of(data, acknowledged), finishing(data)
+    )
+    assert answers[-1].stored.blob == blob_of(data)
+    assert download(service, digest_of(data)) == data
+
+
+def test_all_bytes_acknowledged_then_only_finish_is_missing(
+    service: ArtifactServiceStub, url: str
+) -> None:
+    data = os.urandom(8 * MIB)
+    answers = upload(service, opening(blob=blob_of(data)), *chunks_of(data))
+    upload_id = answers[0].opened.upload_id
+    assert answers[-1].progress.committed_size == len(data)
+    answers = upload(service, opening(upload_id=upload_id), finishing(data))
+    assert answers[-1].stored.blob == blob_of(data)
+    assert download(service, digest_of(data)) == data
+    assert len(list(open_blobs(url).list())) == 1
+
+
+def test_call_that_lost_its_upload_can_neither_acknowledge_nor_spoil_it(
+    db: Database, url: str, service: ArtifactServiceStub
+) -> None:
+    data, other = os.urandom(32 * MIB), os.urandom(32 * MIB)
+
+    def zombie_sends() -> Iterator[pb.UploadBlobRequest]:
+        yield opening()
+        yield from chunks_of(data, 0, 8 * MIB)
+        yield from chunks_of(other, 8 * MIB)  # some of it after it lost the upload
+
+    zombie = service.UploadBlob(zombie_sends())
+    upload_id = next(zombie).opened.upload_id
+    assert next(zombie).progress.committed_size == 8 * MIB
+
+    heir = serve(db, open_blobs(url))
+    answers = heir.UploadBlob(
+        iter([opening(upload_id=upload_id), *chunks_of(data, 8 * MIB), finishing(data)])
+    )
+    assert next(answers).opened.committed_size == 8 * MIB
+    with pytest.raises(grpc.RpcError) as caught:
+        next(zombie)
+    assert reason(caught) == "OVERLOADED"
+    assert list(answers)[-1].stored.blob == blob_of(data)
+    assert download(heir, digest_of(data)) == data
+
+
+def test_lying_digest_discards_the_upload(
+    db: Database, url: str, service: ArtifactServiceStub
+) -> None:
+    data, lie = os.urandom(9 * MIB), os.urandom(9 * MIB)
+    with pytest.raises(grpc.RpcError) as caught:
+        upload(service, opening(), *chunks_of(data), finishing(lie))
+    assert reason(caught) == "DIGEST_MISMATCH"
+    assert list(open_blobs(url).list()) == []
+    with db.read() as tx:
+        assert tx.execute(sa.select(sa.func.count()).select_from(uploads)).scalar() == 0
+        assert tx.execute(sa.select(sa.func.count()).select_from(blobs)).scalar() == 0
+
+
+def test_bytes_beyond_the_declared_size_end_the_upload(
+    url: str, service: ArtifactServiceStub
+) -> None:
+    data = os.urandom(2 * MIB)
+    declared = Blob(digest=digest_of(data), size_bytes=MIB)
+    with pytest.raises(grpc.RpcError) as caught:
+        upload(service, opening(blob=declared), *chunks_of(data), finishing(data))
+    assert reason(caught) == "FIELD_INVALID"
+    assert list(open_blobs(url).list()) == []
+
+
+def test_upload_that_another_call_completed_is_told_so_at_once(
+    service: ArtifactServiceStub, url: str
+) -> None:
+    data = os.urandom(MIB)
+    upload_id = upload(service, opening(blob=blob_of(data)))[0].opened.upload_id
+    put(service, data)
+    for fields in ({"upload_id": upload_id}, {"blob": blob_of(data)}):
+        answers = upload(service, opening(**fields))
+        assert [answer.stored.existed for answer in answers] == [True]
+    assert len(list(open_blobs(url).list())) == 1
+
+
+def test_upload_belongs_to_its_workspace(service: ArtifactServiceStub) -> None:
+    upload_id = upload(service, opening(workspace="one"))[0].opened.upload_id
+    with pytest.raises(grpc.RpcError) as caught:
+        upload(service, opening(workspace="two", upload_id=upload_id))
+    assert reason(caught) == "NOT_FOUND"
+
+
+def test_expired_upload_is_not_found(db: Database, service: ArtifactServiceStub) -> None:
+    upload_id = upload(service, opening())[0].opened.upload_id
+    with db.write() as tx:
+        tx.execute(sa.update(uploads).values(expire_time=tx.now))
+    with pytest.raises(grpc.RpcError) as caught:
+        service.GetUpload(pb.GetUploadRequest(upload_id=upload_id))
+    assert reason(caught) == "NOT_FOUND"
+
+
+# Blobs ------------------------------------------------------------------------
+
+
+def test_blobs_of_another_workspace_can_be_neither_found_nor_read(
+    service: ArtifactServiceStub,
+) -> None:
+    secret = put(service, b"secret", "one")
+    asked = pb.FindMissingBlobsRequest(workspace="two", blobs=[secret])
+    assert list(service.FindMissingBlobs(asked).missing) == [secret]
+    with pytest.raises(grpc.RpcError) as caught:
+        download(service, secret.digest, "two")
+    assert reason(caught) == "NOT_FOUND"
+    assert download(service, secret.digest, "one") == b"secret"
+
+
+def test_same_bytes_are_stored_once_in_a_workspace(service: ArtifactServiceStub, url: str) -> None:
+    for _ in range(3):
+        put(service, b"same")
+        upload(service, opening(), *chunks_of(b"same"), finishing(b"same"))
+    put(service, b"same", "other")
+    assert len(list(open_blobs(url).list())) == 2
+
+
+def test_asking_for_a_blob_renews_its_lease(db: Database, service: ArtifactServiceStub) -> None:
+    stored = put(service, b"x")
+    with db.write() as tx:
+        tx.execute(sa.update(blobs).values(lease_time=1))
+    service.FindMissingBlobs(pb.FindMissingBlobsRequest(blobs=[stored]))
+    with db.read() as tx:
+        lease_time = tx.execute(sa.select(blobs.c.lease_time)).scalar_one()
+        assert lease_time > tx.now + blob.LEASE_MICROS - 60_000_000
+
+
+def test_store_that_fails_acknowledges_nothing(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "blobs").write_text("a file where a folder should be")
+    service = serve(db, open_blobs(str(tmp_path / "blobs")))
+    item = pb.BatchPutBlobsRequest.Item(blob=blob_of(b"x"), data=b"x")
+    for call in (
+        lambda: service.BatchPutBlobs(pb.BatchPutBlobsRequest(items=[item])),
+        lambda: upload(service, opening(), *chunks_of(b"x"), finishing(b"x")),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            call()
+        assert reason(caught) == "STORAGE_UNAVAILABLE"
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    with db.read() as tx:
+        assert tx.execute(sa.select(sa.func.count()).select_from(blobs)).scalar() == 0
+
+
+# Trees ------------------------------------------------------------------------
+
+
+def entry(path: str, data: bytes = b"") -> Artifact:
+    return Artifact(path=path, blob=blob_of(data))
+
+
+@pytest.fixture
+def tx(db: Database) -> Iterator[Transaction]:
+    """A transaction in which the bytes "", "a" and "b" are stored."""
+    with db.write() as opened:
+        blob.add(opened, "default", {digest_of(data): len(data) for data in (b"", b"a", b"b")})
+        yield opened
+
+
+@pytest.fixture
+def owner(run_id: str) -> str:
+    return artifact.run_owner(run_id)
+
+
+def paths(tx: Transaction, owner: str) -> list[str]:
+    return [
+        row.path
+        for row in tx.execute(
+            sa.select(artifacts.c.path).where(artifacts.c.owner == owner).order_by(artifacts.c.path)
+        )
+    ]
+
+
+def test_tree_digest_has_the_documented_form(owner: str, tx: Transaction) -> None:
+    elsewhere = Artifact(path="z", uri="s3://b/k")
+    tree = artifact.commit(tx, owner, [elsewhere, entry("b", b"b"), entry("a/x", b"a")])
+    lines = [
+        b"a/x\0" + digest_of(b"a").encode(),
+        b"b\0" + digest_of(b"b").encode(),
+        b"z\0uri:s3://b/k",
+    ]
+    content = b"".join(line + b"\n" for line in lines)
+    assert tree == (digest_of(content), 3, 2)
+    assert artifact.tree_digest(tx, owner, "a") == (
+        digest_of(b"x\0" + digest_of(b"a").encode() + b"\n"), 1, 1
+    )  # fmt: skip
+    assert artifact.tree_digest(tx, owner, "nothing") == (digest_of(b""), 0, 0)
+
+
+def test_copied_tree_has_the_digest_of_its_source(owner: str, tx: Transaction) -> None:
+    artifact.commit(tx, owner, [entry("m/a", b"a"), entry("m/d/b", b"b"), entry("other")])
+    target = artifact.version_owner("default", "f" * 32, 1)
+    copied = artifact.copy_tree(tx, owner, "m", target)
+    assert copied == artifact.tree_digest(tx, owner, "m") == artifact.tree_digest(tx, target)
+    assert paths(tx, target) == ["a", "d/b"]
+
+
+def test_copy_of_one_file_keeps_its_name(owner: str, tx: Transaction) -> None:
+    artifact.commit(tx, owner, [entry("m/model.pkl", b"a")])
+    target = artifact.version_owner("default", "f" * 32, 1)
+    assert artifact.copy_tree(tx, owner, "m/model.pkl", target).files == 1
+    assert paths(tx, target) == ["model.pkl"]
+
+
+def test_copy_of_nothing_or_to_another_workspace_is_refused(owner: str, tx: Transaction) -> None:
+    artifact.commit(tx, owner, [entry("a")])
+    with pytest.raises(NotFound):
+        artifact.copy_tree(tx, owner, "b", artifact.version_owner("default", "f" * 32, 1))
+    with pytest.raises(FieldInvalid):
+        artifact.copy_tree(tx, owner, "a", artifact.version_owner("other/team", "f" * 32, 1))
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+@pytest.mark.parametrize(
+    ("stored", "sent"),
+    [("a", "a/b"), ("a/b", "a"), ("a/b/c/d", "a/b"), ("a/b", "a/b/c/d")],
+)
+def test_path_is_a_file_or_a_directory_never_both(
+    owner: str, tx: Transaction, stored: str, sent: str, bulk: bool
+) -> None:
+    """``bulk``: so many paths that the whole tree is read to check them."""
+    others = [entry(f"other/{index}") for index in range(200 if bulk else 1)]
+    artifact.commit(tx, owner, [entry(stored)])
+    with pytest.raises(FieldInvalid, match="cannot be a file and also the directory"):
+        artifact.commit(tx, owner, [*others, entry(sent)])
+    assert paths(tx, owner) == [stored]
+    artifact.commit(tx, owner, [entry(f"{stored}-x"), entry("a0"), *others])
+
+
+def names(listing: artifact_list.Listing) -> list[str]:
+    return [made.path for made in listing.artifacts] + [f"{name}/" for name in listing.directories]
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 100])
+@pytest.mark.parametrize("recursive", [False, True])
+def test_every_entry_is_listed_once_whatever_the_page_size(
+    owner: str, tx: Transaction, page_size: int, recursive: bool
+) -> None:
+    stored = ["a", "a-b", "a.b/x", "b/1", "b/2/3", "b/2/4", "b0", "c/c/c", "ä/é", "B", "d/x/y"]
+    artifact.commit(tx, owner, [entry(path) for path in stored])
+    seen, token = [], ""
+    while True:
+        page = artifact_list.list_page(
+            tx, owner, recursive=recursive, page_size=page_size, page_token=token
+        )
+        seen += names(page)
+        assert len(names(page)) <= page_size
+        token = page.next_page_token
+        if not token:
+            break
+    top = ["a", "a-b", "a.b/", "b/", "b0", "c/", "ä/", "B", "d/"]
+    assert sorted(seen) == sorted(stored if recursive else top)
+
+
+def test_listing_is_in_the_order_of_bytes(owner: str, tx: Transaction) -> None:
+    """Ranges of paths and page positions need it, so no locale of a database may sort."""
+    stored = ["B", "a", "a-b", "a/c", "a0", "b", "Ä", "_", "é"]
+    artifact.commit(tx, owner, [entry(path) for path in stored if path != "a"])
+    listed = artifact_list.list_page(tx, owner, recursive=True).artifacts
+    assert [made.path for made in listed] == sorted(
+        (path for path in stored if path != "a"), key=str.encode
+    )
+
+
+def test_prefix_is_a_directory_or_one_file_never_part_of_a_name(
+    owner: str, tx: Transaction
+) -> None:
+    artifact.commit(tx, owner, [entry("ab/c"), entry("ab/d/e"), entry("abc"), entry("a%/x")])
+    assert names(artifact_list.list_page(tx, owner, prefix="ab")) == ["ab/c", "ab/d/"]
+    assert names(artifact_list.list_page(tx, owner, prefix="abc")) == ["abc"]
+    assert names(artifact_list.list_page(tx, owner, prefix="a")) == []
+    assert names(artifact_list.list_page(tx, owner, prefix="a%")) == ["a%/x"]
+
+
+def test_listing_a_level_reads_few_rows_of_a_large_tree(owner: str, tx: Transaction) -> None:
+    artifact.commit(tx, owner, [entry(f"d{n % 5}/{n:05}") for n in range(5000)])
+    before = tx.execute
+    read = 0
+
+    def counted(*arguments: object) -> object:
+        nonlocal read
+        rows = before(*arguments).all()  # type: ignore[arg-type]
+        read += len(rows)
+
+        class Rows:
+            def all(self) -> Sequence[object]:
+                return rows
+
+        return Rows()
+
+    tx.execute = counted  # type: ignore[method-assign, assignment]
+    listing = artifact_list.list_page(tx, owner, page_size=10)
+    assert listing.directories == ["d0", "d1", "d2", "d3", "d4"]
+    assert read < 100
+
+
+def test_run_in_the_trash_is_read_but_not_written(
+    db: Database, service: ArtifactServiceStub, run_id: str
+) -> None:
+    stored = put(service, b"x")
+    owner = ArtifactOwner(run_id=run_id)
+    request = pb.CommitArtifactsRequest(owner=owner, artifacts=[Artifact(path="x", blob=stored)])
+    service.CommitArtifacts(iter([request]))
+    with db.write() as tx:
+        tx.execute(sa.update(runs).values(delete_time=tx.now))
+    assert len(service.ListArtifacts(pb.ListArtifactsRequest(owner=owner)).artifacts) == 1
+    with pytest.raises(grpc.RpcError) as caught:
+        service.CommitArtifacts(iter([request]))
+    assert reason(caught) == "DELETED"

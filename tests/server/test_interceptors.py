@@ -1,0 +1,187 @@
+"""Every failure becomes one clear status, over a socket and in-process alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from runwire.v1.run_service_pb2 import GetRunRequest, GetRunResponse
+from runwire_server.errors import FieldInvalid, NotFound, Overloaded, ServiceError
+from runwire_server.inprocess import InProcessServer
+from runwire_server.interceptors import MAX_DETAIL_BYTES, CallInterceptor, status_of
+from runwire_server.retry import TransactionConflict
+
+SERVICE = "runwire.v1.RunService"
+
+
+class Harness:
+    """One method of a service, whatever it does, behind the interceptor."""
+
+    def __init__(self, behavior: Any, *, streaming: bool = False):
+        self.ended: list[tuple[str, str]] = []
+        server = InProcessServer([CallInterceptor(lambda *a: self.ended.append(a[:2]))])
+        make = (
+            grpc.unary_stream_rpc_method_handler
+            if streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        handler = make(behavior, GetRunRequest.FromString, GetRunResponse.SerializeToString)
+        server.add_registered_method_handlers(SERVICE, {"GetRun": handler})
+        self.call = server.channel.unary_unary(
+            f"/{SERVICE}/GetRun", GetRunRequest.SerializeToString, GetRunResponse.FromString
+        )
+
+
+def _fails(call: Any) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call(GetRunRequest()))
+    return caught.value
+
+
+def _details(error: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    status = status_pb2.Status.FromString(
+        dict(error.trailing_metadata())["grpc-status-details-bin"]
+    )
+    for detail in status.details:
+        name = detail.TypeName().rsplit(".", 1)[-1]
+        found[name] = getattr(error_details_pb2, name)()
+        detail.Unpack(found[name])
+    return found
+
+
+def test_typed_error_carries_code_reason_and_metadata() -> None:
+    def behavior(request: Any, context: Any) -> Any:
+        raise NotFound("run", "abc")
+
+    harness = Harness(behavior)
+    error: Any = _fails(harness.call)
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert error.details() == "no run 'abc'"
+    info = _details(error)["ErrorInfo"]
+    assert (info.reason, info.domain) == ("NOT_FOUND", "runwire.v1")
+    assert dict(info.metadata) == {"kind": "run", "key": "abc"}
+    assert harness.ended == [(f"/{SERVICE}/GetRun", "NOT_FOUND")]
+
+
+def test_invalid_field_is_named_in_bad_request_too() -> None:
+    def behavior(request: Any, context: Any) -> Any:
+        raise FieldInvalid("page_size", "must not be negative")
+
+    violations = _details(_fails(Harness(behavior).call))["BadRequest"].field_violations
+    assert [(v.field, v.description) for v in violations] == [("page_size", "must not be negative")]
+
+
+def test_overload_says_when_to_come_back() -> None:
+    def behavior(request: Any, context: Any) -> Any:
+        raise Overloaded(retry_after_s=1.5)
+
+    retry = _details(_fails(Harness(behavior).call))["RetryInfo"]
+    assert retry.retry_delay.ToNanoseconds() == 1_500_000_000
+
+
+def test_error_inside_a_stream_is_mapped_as_well() -> None:
+    def behavior(request: Any, context: Any) -> Iterator[Any]:
+        yield GetRunResponse()
+        raise NotFound("run", "abc")
+
+    error: Any = _fails(Harness(behavior, streaming=True).call)
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+    assert _details(error)["ErrorInfo"].reason == "NOT_FOUND"
+
+
+def test_unexpected_error_shows_an_id_and_nothing_of_its_inside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def behavior(request: Any, context: Any) -> Any:
+        raise RuntimeError("SELECT secret FROM table")
+
+    error: Any = _fails(Harness(behavior).call)
+    assert error.code() is grpc.StatusCode.INTERNAL
+    info = _details(error)["ErrorInfo"]
+    assert info.reason == "INTERNAL"
+    assert "secret" not in str(error) + str(info)
+    assert info.metadata["request_id"] in caplog.text
+    assert "SELECT secret" in caplog.text
+
+
+def test_lost_race_is_run_again_and_the_caller_never_knows() -> None:
+    attempts = []
+
+    def behavior(request: Any, context: Any) -> Any:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise TransactionConflict
+        return GetRunResponse()
+
+    harness = Harness(behavior)
+    assert harness.call(GetRunRequest()) == GetRunResponse()
+    assert len(attempts) == 3
+    assert harness.ended == [(f"/{SERVICE}/GetRun", "OK")]
+
+
+def test_race_lost_for_ever_is_overload_with_retry_info() -> None:
+    def behavior(request: Any, context: Any) -> Any:
+        raise TransactionConflict
+
+    error: Any = _fails(Harness(behavior).call)
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    details = _details(error)
+    assert details["ErrorInfo"].reason == "OVERLOADED"
+    assert "RetryInfo" in details
+
+
+@pytest.mark.parametrize("size", [10, 10_000, 1_000_000])
+def test_details_stay_small_however_long_the_input_was(size: int) -> None:
+    error = NotFound("run", "é" * size)
+    status = status_of(error)
+    assert len(status.trailing_metadata[0][1]) < MAX_DETAIL_BYTES + 3000
+    assert len(status.details) <= 1000
+
+
+def test_every_error_class_has_a_reason_of_the_protos() -> None:
+    from runwire.v1.error_pb2 import ErrorReason
+
+    def classes(root: type[ServiceError]) -> Iterator[type[ServiceError]]:
+        yield root
+        for child in root.__subclasses__():
+            yield from classes(child)
+
+    names = ErrorReason.keys()
+    known = {name.removeprefix("ERROR_REASON_") for name in names}
+    used = {each.reason for each in classes(ServiceError)}
+    assert used == known - {"UNSPECIFIED"}
+
+
+def test_unknown_method_is_unimplemented() -> None:
+    channel = InProcessServer().channel
+    call = channel.unary_unary("/x/y", GetRunRequest.SerializeToString, GetRunResponse.FromString)
+    error: Any = _fails(call)
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_message_over_the_limit_is_refused_as_over_a_socket() -> None:
+    error: Any = _fails(
+        lambda _: Harness(lambda *_: None).call(GetRunRequest(run_id="x" * 5_000_000))
+    )
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "larger than max" in error.details()
+
+
+def test_cancelled_stream_runs_callbacks_and_stops() -> None:
+    done = []
+
+    def behavior(request: Any, context: Any) -> Iterator[Any]:
+        context.add_callback(lambda: done.append(1))
+        while True:
+            yield GetRunResponse()
+
+    stream = Harness(behavior, streaming=True).call(GetRunRequest())
+    next(stream)
+    stream.cancel()
+    assert done == [1]
+    with pytest.raises(grpc.RpcError):
+        next(stream)

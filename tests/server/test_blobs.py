@@ -301,9 +301,13 @@ def test_workspaces_never_share_a_key_nor_leave_the_root(one: str, other: str) -
 
 def test_chunks_carry_every_byte_and_its_checksum() -> None:
     data = os.urandom(2 * MIB + 5)
-    made = list(chunks.encode([data[:MIB], data[MIB:]], 100, 300_000))
+    made = []
+    for offset, part in chunks.split([data[:MIB], data[MIB:]], 100, 300_000):
+        made.append(Chunk())
+        chunks.fill(made[-1], offset, part)
     assert b"".join(chunks.decode(chunk, MIB) for chunk in made) == data
     assert [chunk.offset for chunk in made][:2] == [100, 300_100]
+    assert all(chunk.HasField("crc32c") for chunk in made)
 
 
 def test_corrupt_chunk_is_a_checksum_mismatch() -> None:

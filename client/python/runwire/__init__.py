@@ -11,6 +11,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runwire._errors import (
+    AlreadyExistsError,
+    CancelledError,
+    ConflictError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    RunwireError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+)
+
 if TYPE_CHECKING:
     from runwire._client import Client as Client
 

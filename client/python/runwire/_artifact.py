@@ -6,7 +6,7 @@ One method for each call of ArtifactService, and two that do a whole transfer:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ from runwire._artifact_parallel import Progress
 from runwire._artifact_path import normal
 from runwire._artifact_patience import Patience
 from runwire._errors import NotFoundError, UnavailableError
-from runwire._pager import Pager
+from runwire._pager import Page, Pager
 from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, ModelVersionKey
 from runwire.v1.artifact_service_pb2 import (
     ArtifactPath,
@@ -35,11 +35,14 @@ from runwire.v1.artifact_service_pb2 import (
     ListArtifactsRequest,
     ListArtifactsResponse,
     UploadBlobRequest,
+    UploadBlobResponse,
 )
 from runwire.v1.artifact_service_pb2_grpc import ArtifactServiceStub
 
 if TYPE_CHECKING:
-    from runwire._call import Caller, Stream
+    from google.protobuf.message import Message
+
+    from runwire._call import Caller
 
 _MODES = {
     "merge": CommitArtifactsRequest.MODE_MERGE,
@@ -79,7 +82,7 @@ class Artifacts:
         called as the server acknowledges. Raises ``OSError`` for what cannot be read.
         """
         found = _artifact_put.sources(content, artifact_path, media_type)
-        _artifact_put.send(self, found, workspace, progress)
+        _artifact_put.send(self, found, self._in(workspace), progress)
         return self.commit(run_id, [source.artifact() for source in found])
 
     def get(
@@ -101,7 +104,7 @@ class Artifacts:
         ``NotFoundError`` where nothing is at ``artifact_path``, and ``ValueError`` where a
         path of the server would leave ``dst_path``.
         """
-        owner = _owner(run_id, model, version, workspace)
+        owner = self._owner(run_id, model, version, workspace)
         prefix, root = normal(artifact_path).removesuffix("/"), Path(dst_path)
         listed = self.list(
             run_id, prefix, recursive=True, model=model, version=version, workspace=workspace
@@ -122,7 +125,7 @@ class Artifacts:
 
     def find_missing_blobs(self, blobs: Iterable[Blob], *, workspace: str = "") -> Sequence[Blob]:
         """Those of the blobs that the workspace has not. Renews the lease of the others."""
-        request = FindMissingBlobsRequest(workspace=workspace, blobs=blobs)
+        request = FindMissingBlobsRequest(workspace=self._in(workspace), blobs=blobs)
         response: FindMissingBlobsResponse = self._unary("FindMissingBlobs", request)
         return response.missing
 
@@ -130,21 +133,21 @@ class Artifacts:
         self, items: Iterable[BatchPutBlobsRequest.Item], *, workspace: str = ""
     ) -> Sequence[BatchPutBlobsResponse.Result]:
         """Store small blobs, 2 MiB together at most. A result per item; see its ``fault``."""
-        request = BatchPutBlobsRequest(workspace=workspace, items=items)
+        request = BatchPutBlobsRequest(workspace=self._in(workspace), items=items)
         response: BatchPutBlobsResponse = self._unary("BatchPutBlobs", request)
         return response.results
 
-    def upload_blob(self, requests: Iterable[UploadBlobRequest]) -> Stream:
+    def upload_blob(self, requests: Iterable[UploadBlobRequest]) -> Generator[UploadBlobResponse]:
         """The raw stream of one upload's responses; ``put`` does all of this.
 
-        The server answers ``open`` before it wants a chunk, and ends after ``stored``. Cancel
+        The server answers ``open`` before it wants a chunk, and ends after ``stored``. Close
         the stream where it is not read to its end.
         """
         return self._caller.stream(ArtifactServiceStub, "UploadBlob", iter(requests))
 
     def get_upload(self, upload_id: str, *, workspace: str = "") -> GetUploadResponse:
         """How many bytes of an upload are durable, and what became of it."""
-        request = GetUploadRequest(workspace=workspace, upload_id=upload_id)
+        request = GetUploadRequest(workspace=self._in(workspace), upload_id=upload_id)
         response: GetUploadResponse = self._unary("GetUpload", request)
         return response
 
@@ -165,11 +168,11 @@ class Artifacts:
         ``offset``: first byte, negative counts from the end; ``limit``: bytes at most, 0
         to the end. A range cannot be checked against the digest; ``get`` checks whole files.
         """
-        request = DownloadArtifactRequest(workspace=workspace, offset=offset, limit=limit)
+        request = DownloadArtifactRequest(offset=offset, limit=limit)
         if digest:
-            request.blob.digest = digest
+            request.workspace, request.blob.digest = self._in(workspace), digest
         else:
-            request.artifact.owner.CopyFrom(_owner(run_id, model, version, workspace))
+            request.artifact.owner.CopyFrom(self._owner(run_id, model, version, workspace))
             request.artifact.path = artifact_path
         return self._download(request)
 
@@ -207,15 +210,16 @@ class Artifacts:
         version: int = 0,
         workspace: str = "",
         page_size: int = 0,
-    ) -> Listing:
+        page_token: str = "",
+    ) -> Pager[Artifact]:
         """The files under a directory (or one file, or "" for the root), by path.
 
         Not ``recursive``, its directories come too: as artifacts with neither blob nor URI.
         """
-        owner = _owner(run_id, model, version, workspace)
+        owner = self._owner(run_id, model, version, workspace)
         prefix = prefix.removesuffix("/")
 
-        def fetch(token: str) -> ListArtifactsResponse:
+        def fetch(token: str) -> Page[Artifact]:
             request = ListArtifactsRequest(
                 owner=owner,
                 prefix=prefix,
@@ -223,10 +227,12 @@ class Artifacts:
                 page_size=page_size,
                 page_token=token,
             )
-            page: ListArtifactsResponse = self._unary("ListArtifacts", request)
-            return page
+            response: ListArtifactsResponse = self._unary("ListArtifacts", request)
+            directories = [Artifact(path=path) for path in response.directories]
+            found = sorted([*response.artifacts, *directories], key=lambda one: one.path.encode())
+            return Page(found, response.next_page_token)
 
-        return Listing(fetch, "artifacts")
+        return Pager(fetch, page_token)
 
     def delete(self, run_id: str, paths: str | Sequence[str]) -> int:
         """Remove files, and all under directories; returns how many files went."""
@@ -237,26 +243,26 @@ class Artifacts:
         response: DeleteArtifactsResponse = self._unary("DeleteArtifacts", request)
         return response.files
 
-    def _unary(self, method: str, request: object) -> Any:
+    def _in(self, workspace: str) -> str:
+        return workspace or self._caller.workspace
+
+    def _owner(self, run_id: str, model: str, version: int, workspace: str) -> ArtifactOwner:
+        if not model:
+            return ArtifactOwner(run_id=run_id)
+        key = ModelVersionKey(model=model, version=version, workspace=self._in(workspace))
+        return ArtifactOwner(model_version=key)
+
+    def _unary(self, method: str, request: Message | Iterable[Message]) -> Any:
         return self._caller.unary(ArtifactServiceStub, method, request)
 
     def _download(self, request: DownloadArtifactRequest) -> Download:
         return Download(self._caller.stream(ArtifactServiceStub, "DownloadArtifact", request))
 
 
-class Listing(Pager[Artifact]):
-    """Iterate for all files and directories; ``pages()`` gives the responses themselves."""
-
-    def __iter__(self) -> Iterator[Artifact]:
-        for page in self.pages():
-            directories = [Artifact(path=path) for path in page.directories]
-            yield from sorted([*page.artifacts, *directories], key=lambda one: one.path.encode())
-
-
 class Download:
     """Bytes on their way: iterate, or ``read``. ``blob`` tells digest and size of the whole."""
 
-    def __init__(self, responses: Stream):
+    def __init__(self, responses: Generator[DownloadArtifactResponse]):
         self._responses = responses
         self._first: DownloadArtifactResponse = next(responses)
         self.blob = self._first.blob
@@ -277,14 +283,7 @@ class Download:
 
     def close(self) -> None:
         """End the call before the last byte. Nothing happens where it has ended."""
-        self._responses.cancel()
-
-
-def _owner(run_id: str, model: str, version: int, workspace: str) -> ArtifactOwner:
-    if model:
-        key = ModelVersionKey(model=model, version=version, workspace=workspace)
-        return ArtifactOwner(model_version=key)
-    return ArtifactOwner(run_id=run_id)
+        self._responses.close()
 
 
 def _in_messages(

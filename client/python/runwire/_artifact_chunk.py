@@ -24,12 +24,14 @@ def _crc32c() -> Callable[[bytes], int] | None:
     return crc32c
 
 
-def make(offset: int, data: bytes) -> Chunk:
-    """A plain chunk at ``offset`` bytes of the blob."""
-    chunk = Chunk(offset=offset, plain_size=len(data), data=data)
+def fill(chunk: Chunk, offset: int, data: bytes) -> None:
+    """Make it a plain chunk at ``offset`` bytes of the blob.
+
+    In its place inside a request: a chunk that is put there later is copied once more.
+    """
+    chunk.offset, chunk.plain_size, chunk.data = offset, len(data), data
     if crc32c := _crc32c():
         chunk.crc32c = crc32c(data)
-    return chunk
 
 
 def check(chunk: Chunk, offset: int) -> bytes:

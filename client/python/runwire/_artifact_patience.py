@@ -31,8 +31,14 @@ class Patience:
         ``again``: the caller knows that another attempt can help.
         """
         self._failures += 1
-        passing = isinstance(error, UnavailableError) or error.reason in _RESUMABLE
-        if not (again or passing) or self._failures >= self._attempts:
+        if not (again or _is_passing(error)) or self._failures >= self._attempts:
             raise error
         delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** (self._failures - 1))
         time.sleep(max(delay, error.retry_after_s or 0.0) * random.uniform(0.5, 1.0))
+
+
+def _is_passing(error: RunwireError) -> bool:
+    """A full disk is no passing fault: what was acknowledged waits for the next ``put``."""
+    if isinstance(error, UnavailableError):
+        return error.reason != "STORAGE_UNAVAILABLE"
+    return error.reason in _RESUMABLE

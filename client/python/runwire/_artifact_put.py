@@ -209,7 +209,9 @@ class UploadStream:
         with self._source.open() as file:
             file.seek(offset)
             while data := file.read(min(opened.chunk_bytes, size - offset)):
-                yield UploadBlobRequest(chunk=chunks.make(offset, data))
+                request = UploadBlobRequest()
+                chunks.fill(request.chunk, offset, data)
+                yield request
                 offset += len(data)
 
 

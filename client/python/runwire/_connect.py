@@ -96,7 +96,7 @@ class _Opened:
     """A channel, and what is to be closed with it."""
 
     def __init__(self, channel: Any, owner: Any):
-        self.channel = channel
+        self.channel: grpc.Channel = channel
         self.close = owner.close
 
 

@@ -1,18 +1,24 @@
-"""Everything that a call can raise, seen at a glance.
+"""What a call can fail with: one class per gRPC status, one ``reason`` per cause.
 
 RunwireError
-├── InvalidArgumentError     an argument is wrong; metadata["field"] names it
-├── NotFoundError            no such thing, or it is in the trash
+├── InvalidArgumentError     an argument can never be right; metadata["field"] names it
+├── NotFoundError            it does not exist, or (reason DELETED) is in the trash
 ├── AlreadyExistsError
-├── FailedPreconditionError  it is in the wrong state for this (a finished run, …)
-├── ConflictError            somebody changed it meanwhile: read again, then retry
+├── FailedPreconditionError  its state does not allow it: a finished run, a sealed tree
+├── ConflictError            somebody was faster (gRPC's ABORTED): read again, then decide
 ├── OutOfRangeError          go on from the position in metadata
-├── ResourceExhaustedError   too large, or a limit is reached
-├── UnavailableError         the server is away or has too much to do: try later
-├── DeadlineError            no answer in time
+├── ResourceExhaustedError   TOO_LARGE, or over a QUOTA
+├── UnavailableError         the server is away or overloaded: the same call may work later
+│   └── DeadlineExceededError    no answer in time; it may have happened all the same
 ├── CancelledError
+├── PermissionDeniedError
+├── UnauthenticatedError
 ├── UnimplementedError       this server does not offer it
-└── InternalError            a fault of the server
+└── InternalError            a fault of the server; its log has metadata["request_id"]
+
+``reason`` is a name from ``ErrorReason`` in ``protos/runwire/v1/error.proto``, or empty
+where the transport failed and not the service; ``metadata`` holds what the message names.
+Standard library only: the fluent API raises these without importing grpc.
 """
 
 from __future__ import annotations
@@ -25,7 +31,15 @@ if TYPE_CHECKING:
 
 
 class RunwireError(Exception):
-    """``reason`` is a name of ErrorReason; what the message names is in ``metadata``."""
+    """Anything that went wrong between this program and its tracking server.
+
+    >>> try:
+    ...     client.runs.get("0" * 32)
+    ... except runwire.RunwireError as error:
+    ...     print(error.reason, error.metadata["key"])
+    """
+
+    code_name = "UNKNOWN"
 
     def __init__(
         self,
@@ -33,96 +47,162 @@ class RunwireError(Exception):
         *,
         reason: str = "",
         metadata: Mapping[str, str] | None = None,
-        code_name: str = "",
         retry_after_s: float | None = None,
     ):
         super().__init__(message)
         self.message = message
         self.reason = reason
         self.metadata = dict(metadata or {})
-        self.code_name = code_name
         self.retry_after_s = retry_after_s
 
 
 class InvalidArgumentError(RunwireError, ValueError):
-    """An argument is wrong: it will never succeed as it is."""
+    """An argument can never be right: ``metadata["field"]`` names it."""
+
+    code_name = "INVALID_ARGUMENT"
 
 
 class NotFoundError(RunwireError, LookupError):
-    """No such thing, or it is in the trash (reason DELETED)."""
+    """It does not exist, or (reason ``DELETED``) is in the trash."""
+
+    code_name = "NOT_FOUND"
 
 
 class AlreadyExistsError(RunwireError):
     """The name or id is taken."""
 
+    code_name = "ALREADY_EXISTS"
+
 
 class FailedPreconditionError(RunwireError):
-    """It is in the wrong state for this."""
+    """The state of the thing does not allow it: a finished run, a sealed tree."""
+
+    code_name = "FAILED_PRECONDITION"
 
 
 class ConflictError(RunwireError):
-    """Somebody changed it meanwhile: read again, then retry."""
+    """Somebody was faster (gRPC's ABORTED): read again, then decide again."""
+
+    code_name = "ABORTED"
 
 
 class OutOfRangeError(RunwireError):
     """Go on from the position that ``metadata`` tells."""
 
+    code_name = "OUT_OF_RANGE"
+
 
 class ResourceExhaustedError(RunwireError):
-    """Too large, or a limit is reached."""
+    """Too large (``TOO_LARGE``) or over a quota (``QUOTA``)."""
+
+    code_name = "RESOURCE_EXHAUSTED"
 
 
-class UnavailableError(RunwireError, ConnectionError):
-    """The server is away, or has too much to do: try again later."""
+class UnavailableError(RunwireError):
+    """The server is away, restarting or overloaded; the same call may work later."""
+
+    code_name = "UNAVAILABLE"
 
 
-class DeadlineError(RunwireError, TimeoutError):
-    """No answer in time."""
+class DeadlineExceededError(UnavailableError):
+    """No answer within the deadline. What was asked for may have happened all the same."""
+
+    code_name = "DEADLINE_EXCEEDED"
 
 
 class CancelledError(RunwireError):
-    """The call was cancelled."""
+    """The call was cancelled, here or on the way."""
+
+    code_name = "CANCELLED"
 
 
-class UnimplementedError(RunwireError, NotImplementedError):
+class PermissionDeniedError(RunwireError):
+    """Whoever asked is known, and may not."""
+
+    code_name = "PERMISSION_DENIED"
+
+
+class UnauthenticatedError(RunwireError):
+    """The server does not know who asks; RUNWIRE_TOKEN is missing or wrong."""
+
+    code_name = "UNAUTHENTICATED"
+
+
+class UnimplementedError(RunwireError):
     """This server does not offer it."""
+
+    code_name = "UNIMPLEMENTED"
 
 
 class InternalError(RunwireError):
-    """A fault of the server; ``metadata["request_id"]`` finds it in its log."""
+    """A fault of the server: its log has it under ``metadata["request_id"]``."""
+
+    code_name = "INTERNAL"
 
 
-BY_CODE: dict[str, type[RunwireError]] = {
-    "INVALID_ARGUMENT": InvalidArgumentError,
-    "NOT_FOUND": NotFoundError,
-    "ALREADY_EXISTS": AlreadyExistsError,
-    "FAILED_PRECONDITION": FailedPreconditionError,
-    "ABORTED": ConflictError,
-    "OUT_OF_RANGE": OutOfRangeError,
-    "RESOURCE_EXHAUSTED": ResourceExhaustedError,
-    "UNAVAILABLE": UnavailableError,
-    "DEADLINE_EXCEEDED": DeadlineError,
-    "CANCELLED": CancelledError,
-    "UNIMPLEMENTED": UnimplementedError,
-    "INTERNAL": InternalError,
+_BY_CODE_NAME = {
+    error.code_name: error
+    for error in (
+        InvalidArgumentError,
+        NotFoundError,
+        AlreadyExistsError,
+        FailedPreconditionError,
+        ConflictError,
+        OutOfRangeError,
+        ResourceExhaustedError,
+        UnavailableError,
+        DeadlineExceededError,
+        CancelledError,
+        PermissionDeniedError,
+        UnauthenticatedError,
+        UnimplementedError,
+        InternalError,
+    )
 }
 
-# The class of a Fault, which has no status code of its own.
-_BY_REASON: dict[str, type[RunwireError]] = {
-    "NOT_FOUND": NotFoundError,
-    "DELETED": NotFoundError,
-    "ALREADY_EXISTS": AlreadyExistsError,
-    "FIELD_INVALID": InvalidArgumentError,
-    "DIGEST_MISMATCH": InvalidArgumentError,
-    "PARAM_CONFLICT": FailedPreconditionError,
-    "TOO_LARGE": ResourceExhaustedError,
-    "QUOTA": ResourceExhaustedError,
-    "OVERLOADED": UnavailableError,
-    "STORAGE_UNAVAILABLE": UnavailableError,
+# The codes of ErrorReason: an entry's fault inside a batch carries the reason alone.
+_CODE_OF_REASON = {
+    "NOT_FOUND": "NOT_FOUND",
+    "DELETED": "NOT_FOUND",
+    "ALREADY_EXISTS": "ALREADY_EXISTS",
+    "REQUEST_ID_REUSED": "ALREADY_EXISTS",
+    "FIELD_INVALID": "INVALID_ARGUMENT",
+    "FILTER_SYNTAX": "INVALID_ARGUMENT",
+    "PAGE_TOKEN_MISMATCH": "INVALID_ARGUMENT",
+    "DIGEST_MISMATCH": "INVALID_ARGUMENT",
+    "CHECKSUM_MISMATCH": "INVALID_ARGUMENT",
+    "PARAM_CONFLICT": "FAILED_PRECONDITION",
+    "RUN_SEALED": "FAILED_PRECONDITION",
+    "BLOBS_MISSING": "FAILED_PRECONDITION",
+    "STAGE_CHANGED": "FAILED_PRECONDITION",
+    "TREE_SEALED": "FAILED_PRECONDITION",
+    "ETAG_MISMATCH": "ABORTED",
+    "ALIAS_MOVED": "ABORTED",
+    "SEQUENCE_GAP": "OUT_OF_RANGE",
+    "OFFSET_GAP": "OUT_OF_RANGE",
+    "TOO_LARGE": "RESOURCE_EXHAUSTED",
+    "QUOTA": "RESOURCE_EXHAUSTED",
+    "OVERLOADED": "UNAVAILABLE",
+    "DRAINING": "UNAVAILABLE",
+    "STORAGE_UNAVAILABLE": "UNAVAILABLE",
+    "INTERNAL": "INTERNAL",
+    "UNIMPLEMENTED": "UNIMPLEMENTED",
 }
+
+
+def error_class(code_name: str) -> type[RunwireError]:
+    """The class of a gRPC code; ``RunwireError`` itself for UNKNOWN and DATA_LOSS."""
+    return _BY_CODE_NAME.get(code_name, RunwireError)
 
 
 def from_fault(fault: Fault) -> RunwireError:
-    """The error that one entry's fault inside a batch or stream stands for."""
-    kind = _BY_REASON.get(fault.reason, RunwireError)
-    return kind(fault.message, reason=fault.reason, metadata=fault.metadata)
+    """The error of one entry of a batch, as a call of its own would have raised it."""
+    made = error_class(_CODE_OF_REASON.get(fault.reason, "UNKNOWN"))
+    return made(fault.message, reason=fault.reason, metadata=fault.metadata)
+
+
+def invalid(field: str, problem: str) -> InvalidArgumentError:
+    """What this side finds wrong with an argument before it asks the server."""
+    return InvalidArgumentError(
+        f"{field}: {problem}", reason="FIELD_INVALID", metadata={"field": field}
+    )

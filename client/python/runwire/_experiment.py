@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runwire._change import mask, new_id
-from runwire._pager import Page, Pager
+from runwire._change import changed_tags, mask, new_id
+from runwire._pager import Pager
 from runwire.v1.experiment_pb2 import Experiment
 from runwire.v1.experiment_service_pb2 import (
     CreateExperimentRequest,
@@ -84,7 +84,7 @@ class Experiments:
         page_token: str = "",
         show_deleted: bool = False,
         workspace: str = "",
-    ) -> Pager[Experiment]:
+    ) -> Pager[Experiment, SearchExperimentsResponse]:
         """Those that a filter finds: ``"name LIKE 'nyc%' AND tags.team = 'fares'"``.
 
         ``show_deleted``: those in the trash too. ``page_size`` 0 is the server's default.
@@ -98,12 +98,12 @@ class Experiments:
             show_deleted=show_deleted,
         )
 
-        def fetch(token: str) -> Page[Experiment]:
+        def fetch(token: str) -> SearchExperimentsResponse:
             request.page_token = token
             response: SearchExperimentsResponse = self._call("SearchExperiments", request)
-            return Page(response.experiments, response.next_page_token)
+            return response
 
-        return Pager(fetch, page_token)
+        return Pager(fetch, lambda page: page.experiments, page_token)
 
     def update(
         self,
@@ -111,26 +111,28 @@ class Experiments:
         *,
         name: str | None = None,
         description: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | None] | None = None,
         removed_tags: Iterable[str] = (),
         etag: str = "",
         update_mask: Sequence[str] | None = None,
     ) -> Experiment:
-        """Change what is given and nothing else; ``tags`` are added to those there are.
+        """Change what is given and nothing else; ``tags`` are added to those there are,
+        and one whose value is None is removed.
 
         ``update_mask`` says it in the proto's words instead: ``["tags"]`` replaces all tags.
         With an ``etag`` of an older state: ``ConflictError``.
         """
+        put, tag_paths = changed_tags(tags, removed_tags)
         fields = {"name": name, "description": description}
         request = UpdateExperimentRequest(
             experiment=Experiment(
                 experiment_id=experiment_id,
                 name=name,
                 description=description,
-                tags=tags,
+                tags=put,
                 etag=etag,
             ),
-            update_mask=mask(fields, tags, removed_tags, update_mask),
+            update_mask=mask(fields, tag_paths, update_mask),
         )
         response: UpdateExperimentResponse = self._call("UpdateExperiment", request)
         return response.experiment

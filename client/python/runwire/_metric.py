@@ -6,13 +6,15 @@ and the readers.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Literal
 
-from runwire._errors import InvalidArgumentError
-from runwire._pager import Page, Pager
+from runwire._change import Time, timestamp
+from runwire._errors import invalid
+from runwire._pager import Pager
 from runwire._series import SeriesSet, collect
-from runwire.v1.metric_pb2 import MetricBatch, SeriesInfo, SeriesName
+from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesInfo, SeriesName
 from runwire.v1.metric_service_pb2 import (
     GetWriterRequest,
     GetWriterResponse,
@@ -46,6 +48,29 @@ class Metrics:
         self._caller = caller
 
     # Writing ----------------------------------------------------------------------
+
+    def log(
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        *,
+        step: int = 0,
+        time: Time | None = None,
+    ) -> LogBatchResponse:
+        """Store one row of values; durable and readable when this returns.
+
+        For tools and tests: a call of the network each. Training code wants
+        ``runwire.log_metrics``, which takes a microsecond.
+        """
+        series = [SeriesName(id=number, key=key) for number, key in enumerate(metrics, 1)]
+        stamp = timestamp(time_ns() // 1000 if time is None else time)
+        frame = Frame(
+            series=[one.id for one in series],
+            steps=[step],
+            times_micros=[stamp.ToMicroseconds()],
+            values=metrics.values(),
+        )
+        return self.log_batch(run_id, MetricBatch(series=series, frames=[frame]))
 
     def log_batch(
         self,
@@ -81,16 +106,16 @@ class Metrics:
 
     def list(
         self, run_id: str, key_prefix: str = "", *, page_size: int = 0, page_token: str = ""
-    ) -> Pager[SeriesInfo]:
+    ) -> Pager[SeriesInfo, ListSeriesResponse]:
         """The series of a run with their counts, first and last steps and extremes, by key."""
         request = ListSeriesRequest(run_id=run_id, key_prefix=key_prefix, page_size=page_size)
 
-        def fetch(token: str) -> Page[SeriesInfo]:
+        def fetch(token: str) -> ListSeriesResponse:
             request.page_token = token
             response: ListSeriesResponse = self._call("ListSeries", request)
-            return Page(response.series, response.next_page_token)
+            return response
 
-        return Pager(fetch, page_token)
+        return Pager(fetch, lambda page: page.series, page_token)
 
     def read(
         self,
@@ -211,8 +236,4 @@ def _value(enum: Any, field: str, name: str) -> Any:
         return enum.Value(f"{field.upper()}_{name.upper()}")
     except ValueError:
         choices = ", ".join(one.split("_", 1)[1] for one in enum.keys()[1:])
-        raise InvalidArgumentError(
-            f"{field}: {name!r} is not one of {choices}",
-            reason="FIELD_INVALID",
-            metadata={"field": field},
-        ) from None
+        raise invalid(field, f"{name!r} is not one of {choices}") from None

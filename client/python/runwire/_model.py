@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from runwire._change import Time, mask, new_id, timestamp
+from runwire._change import Time, changed_tags, mask, new_id, timestamp
 from runwire._errors import from_fault
-from runwire._pager import Page, Pager
+from runwire._pager import Pager
 from runwire.v1.artifact_pb2 import Artifact, ModelVersionKey
 from runwire.v1.model_pb2 import Model, ModelEvent, ModelVersion
 from runwire.v1.registry_service_pb2 import (
@@ -104,18 +104,18 @@ class Models:
         page_size: int = 0,
         page_token: str = "",
         workspace: str = "",
-    ) -> Pager[Model]:
+    ) -> Pager[Model, SearchModelsResponse]:
         """Those that a filter finds: ``"name LIKE 'fraud%' AND tags.team = 'risk'"``."""
         request = SearchModelsRequest(
             workspace=self._in(workspace), filter=filter, order_by=order_by, page_size=page_size
         )
 
-        def fetch(token: str) -> Page[Model]:
+        def fetch(token: str) -> SearchModelsResponse:
             request.page_token = token
             response: SearchModelsResponse = self._call("SearchModels", request)
-            return Page(response.models, response.next_page_token)
+            return response
 
-        return Pager(fetch, page_token)
+        return Pager(fetch, lambda page: page.models, page_token)
 
     def update(
         self,
@@ -123,7 +123,7 @@ class Models:
         *,
         new_name: str | None = None,
         description: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | None] | None = None,
         removed_tags: Iterable[str] = (),
         stages: Sequence[str] | None = None,
         etag: str = "",
@@ -131,18 +131,19 @@ class Models:
         update_mask: Sequence[str] | None = None,
     ) -> Model:
         """Change what is given and nothing else; ``new_name`` renames it with its versions."""
+        put, tag_paths = changed_tags(tags, removed_tags)
         fields = {"name": new_name, "description": description, "stages": stages}
         model = Model(
             name=name,
             workspace=self._in(workspace),
             description=description,
-            tags=tags,
+            tags=put,
             stages=stages,
             etag=etag,
         )
         request = UpdateModelRequest(
             model=model,
-            update_mask=mask(fields, tags, removed_tags, update_mask),
+            update_mask=mask(fields, tag_paths, update_mask),
             new_name=new_name,
         )
         response: UpdateModelResponse = self._call("UpdateModel", request)
@@ -213,18 +214,18 @@ class Models:
         page_size: int = 0,
         page_token: str = "",
         workspace: str = "",
-    ) -> Pager[ModelVersion]:
+    ) -> Pager[ModelVersion, SearchModelVersionsResponse]:
         """Those that a filter finds: ``"model = 'fraud' AND stage = 'production'"``."""
         request = SearchModelVersionsRequest(
             workspace=self._in(workspace), filter=filter, order_by=order_by, page_size=page_size
         )
 
-        def fetch(token: str) -> Page[ModelVersion]:
+        def fetch(token: str) -> SearchModelVersionsResponse:
             request.page_token = token
             response: SearchModelVersionsResponse = self._call("SearchModelVersions", request)
-            return Page(response.model_versions, response.next_page_token)
+            return response
 
-        return Pager(fetch, page_token)
+        return Pager(fetch, lambda page: page.model_versions, page_token)
 
     def update_version(
         self,
@@ -232,24 +233,25 @@ class Models:
         version: int,
         *,
         description: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | None] | None = None,
         removed_tags: Iterable[str] = (),
         etag: str = "",
         workspace: str = "",
         update_mask: Sequence[str] | None = None,
     ) -> ModelVersion:
         """Change description or tags; the content of a version never changes."""
+        put, tag_paths = changed_tags(tags, removed_tags)
         changed = ModelVersion(
             model=model,
             version=version,
             workspace=self._in(workspace),
             description=description,
-            tags=tags,
+            tags=put,
             etag=etag,
         )
         request = UpdateModelVersionRequest(
             model_version=changed,
-            update_mask=mask({"description": description}, tags, removed_tags, update_mask),
+            update_mask=mask({"description": description}, tag_paths, update_mask),
         )
         response: UpdateModelVersionResponse = self._call("UpdateModelVersion", request)
         return response.model_version
@@ -354,7 +356,7 @@ class Models:
         page_size: int = 0,
         page_token: str = "",
         workspace: str = "",
-    ) -> Pager[ModelEvent]:
+    ) -> Pager[ModelEvent, ListModelEventsResponse]:
         """Who moved what, newest first; of one ``alias`` only, or up to a time."""
         request = ListModelEventsRequest(
             model=model,
@@ -364,12 +366,12 @@ class Models:
             page_size=page_size,
         )
 
-        def fetch(token: str) -> Page[ModelEvent]:
+        def fetch(token: str) -> ListModelEventsResponse:
             request.page_token = token
             response: ListModelEventsResponse = self._call("ListModelEvents", request)
-            return Page(response.events, response.next_page_token)
+            return response
 
-        return Pager(fetch, page_token)
+        return Pager(fetch, lambda page: page.events, page_token)
 
     def query_lineage(
         self,
@@ -382,7 +384,7 @@ class Models:
         """What led to a node and what came of it. ``UnimplementedError`` where not offered."""
         request = QueryLineageRequest(
             root=root,
-            direction=QueryLineageRequest.Direction.Value(f"DIRECTION_{direction}"),
+            direction=f"DIRECTION_{direction}",
             max_hops=max_hops,
             max_nodes=max_nodes,
         )

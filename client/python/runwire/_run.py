@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from runwire._change import Time, mask, new_id, timestamp
-from runwire._errors import InvalidArgumentError
-from runwire._pager import Page, Pager
+from runwire._change import Time, changed_tags, mask, new_id, timestamp
+from runwire._errors import invalid
+from runwire._pager import Pager
 from runwire.v1.run_pb2 import DatasetInput, ForkPoint, Run, Source
 from runwire.v1.run_service_pb2 import (
     RUN_VIEW_BASIC,
@@ -48,6 +48,14 @@ _VIEWS: dict[str, RunView] = {
     "": RUN_VIEW_UNSPECIFIED,
     "BASIC": RUN_VIEW_BASIC,
     "FULL": RUN_VIEW_FULL,
+}
+_STATES = {
+    "": Run.STATE_UNSPECIFIED,
+    "SCHEDULED": Run.STATE_SCHEDULED,
+    "RUNNING": Run.STATE_RUNNING,
+    "FINISHED": Run.STATE_FINISHED,
+    "FAILED": Run.STATE_FAILED,
+    "KILLED": Run.STATE_KILLED,
 }
 
 
@@ -123,7 +131,7 @@ class Runs:
         page_token: str = "",
         show_deleted: bool = False,
         workspace: str = "",
-    ) -> Pager[Run]:
+    ) -> Pager[Run, SearchRunsResponse]:
         """Runs of some experiments (none given: of all) that a filter finds, in order.
 
         View BASIC leaves params, tags and metrics out, but for ``columns``. Raises
@@ -144,12 +152,12 @@ class Runs:
             show_deleted=show_deleted,
         )
 
-        def fetch(token: str) -> Page[Run]:
+        def fetch(token: str) -> SearchRunsResponse:
             request.page_token = token
             response: SearchRunsResponse = self._call("SearchRuns", request)
-            return Page(response.runs, response.next_page_token)
+            return response
 
-        return Pager(fetch, page_token)
+        return Pager(fetch, lambda page: page.runs, page_token)
 
     def update(
         self,
@@ -158,28 +166,28 @@ class Runs:
         name: str | None = None,
         description: str | None = None,
         experiment_id: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, str | None] | None = None,
         removed_tags: Iterable[str] = (),
         etag: str = "",
         update_mask: Sequence[str] | None = None,
     ) -> Run:
         """Change what is given and nothing else; another ``experiment_id`` moves the run.
+        A tag whose value is None is removed.
 
         ``update_mask`` says it in the proto's words instead: ``["tags"]`` replaces all tags.
         With an ``etag`` of an older state: ``ConflictError``.
         """
+        put, tag_paths = changed_tags(tags, removed_tags)
         fields = {"name": name, "description": description, "experiment_id": experiment_id}
         run = Run(
             run_id=run_id,
             name=name,
             description=description,
             experiment_id=experiment_id,
-            tags=tags,
+            tags=put,
             etag=etag,
         )
-        request = UpdateRunRequest(
-            run=run, update_mask=mask(fields, tags, removed_tags, update_mask)
-        )
+        request = UpdateRunRequest(run=run, update_mask=mask(fields, tag_paths, update_mask))
         response: UpdateRunResponse = self._call("UpdateRun", request)
         return response.run
 
@@ -257,19 +265,11 @@ def _view(name: str) -> RunView:
     try:
         return _VIEWS[name.upper()]
     except KeyError:
-        raise InvalidArgumentError(
-            f"view: {name!r} is neither BASIC nor FULL",
-            reason="FIELD_INVALID",
-            metadata={"field": "view"},
-        ) from None
+        raise invalid("view", f"{name!r} is neither BASIC nor FULL") from None
 
 
 def _state(name: str) -> Run.State:
     try:
-        return Run.State.Value(f"STATE_{name or 'UNSPECIFIED'}")
-    except ValueError:
-        raise InvalidArgumentError(
-            f"state: {name!r} is none; FINISHED, FAILED and KILLED end a run",
-            reason="FIELD_INVALID",
-            metadata={"field": "state"},
-        ) from None
+        return _STATES[name.upper()]
+    except KeyError:
+        raise invalid("state", f"{name!r} is none; FINISHED, FAILED and KILLED end a run") from None

@@ -21,7 +21,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runwire._errors import InvalidArgumentError
+from runwire._errors import invalid
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,5 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < 1e6:
-        raise InvalidArgumentError(
-            f"{name}={text!r} is no number of seconds above 0",
-            reason="FIELD_INVALID",
-            metadata={"field": name},
-        )
+        raise invalid(name, f"{text!r} is no number of seconds above 0")
     return seconds

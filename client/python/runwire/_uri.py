@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from runwire._errors import InvalidArgumentError
+from runwire._errors import invalid
 
 VARIABLE = "RUNWIRE_TRACKING_URI"
 DEFAULT = "runwire-data"
@@ -42,9 +42,7 @@ def resolve_uri(uri: str | os.PathLike[str] | None = None) -> str:
         return _remote(text, scheme)
     if scheme.split("+")[0] in _DATABASES:
         return _sqlite(rest) if scheme.startswith("sqlite") else text
-    raise InvalidArgumentError(
-        _advice(text, scheme, rest), reason="FIELD_INVALID", metadata={"field": "tracking_uri"}
-    )
+    raise invalid("tracking_uri", _advice(text, scheme, rest))
 
 
 def is_local(uri: str) -> bool:
@@ -84,10 +82,9 @@ def _file_path(text: str) -> Path:
         return Path(unquote(rest) or DEFAULT)
     host, _, path = rest[2:].partition("/")
     if host not in ("", "localhost"):
-        raise InvalidArgumentError(
+        raise invalid(
+            "tracking_uri",
             f"{text!r}: a file on another host ({host}); write file:///PATH for one on this",
-            reason="FIELD_INVALID",
-            metadata={"field": "tracking_uri"},
         )
     path = unquote(path)
     return Path(path) if re.match(r"[a-zA-Z]:", path) else Path("/" + path)
@@ -102,10 +99,9 @@ def _remote(text: str, scheme: str) -> str:
     if not problem and scheme.startswith("grpc") and parts.path.strip("/"):
         problem = f"a gRPC address has no path ({parts.path})"
     if problem:
-        raise InvalidArgumentError(
+        raise invalid(
+            "tracking_uri",
             f"{text!r}: {problem}; write {scheme}://HOST:{5000 if 'http' in scheme else GRPC_PORT}",
-            reason="FIELD_INVALID",
-            metadata={"field": "tracking_uri"},
         )
     return text.rstrip("/")
 
@@ -113,10 +109,9 @@ def _remote(text: str, scheme: str) -> str:
 def _sqlite(rest: str) -> str:
     path = rest.removeprefix("///") if rest.startswith("///") else ""
     if not path or path == ":memory:":
-        raise InvalidArgumentError(
+        raise invalid(
+            "tracking_uri",
             f"'sqlite:{rest}' names no file; write sqlite:///FILE or sqlite:////ABSOLUTE/FILE",
-            reason="FIELD_INVALID",
-            metadata={"field": "tracking_uri"},
         )
     return f"sqlite:///{Path(path).absolute()}"
 

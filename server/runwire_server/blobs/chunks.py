@@ -32,14 +32,18 @@ def decode(chunk: Chunk, max_bytes: int) -> bytes:
     return data
 
 
-def encode(blocks: Iterable[bytes], offset: int, chunk_bytes: int) -> Iterator[Chunk]:
-    """Blocks of any size as plain chunks of at most ``chunk_bytes``, from ``offset`` on."""
+def fill(chunk: Chunk, offset: int, data: bytes) -> None:
+    """Make it a plain chunk, in its place inside a response: one copy less."""
+    chunk.offset, chunk.plain_size, chunk.data = offset, len(data), data
+    chunk.crc32c = google_crc32c.value(data)
+
+
+def split(blocks: Iterable[bytes], offset: int, chunk_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) of chunks of at most ``chunk_bytes``, of blocks of any size."""
     for block in blocks:
         for start in range(0, len(block), chunk_bytes):
             data = block[start : start + chunk_bytes]
-            yield Chunk(
-                offset=offset, plain_size=len(data), crc32c=google_crc32c.value(data), data=data
-            )
+            yield offset, data
             offset += len(data)
 
 

@@ -52,7 +52,7 @@ def select_series(
         key_ids = [key_id(key) for key in keys]
         wanted.append(sa.and_(metric_summaries.c.key_id.in_(key_ids), name.in_(list(keys))))
     wanted += [name.startswith(prefix, autoescape=True) for prefix in prefixes if prefix]
-    ordered = name.collate("C" if tx.is_postgres else "BINARY")
+    ordered = name.collate(tx.bytewise)
     query = (
         sa.select(name, metric_summaries)
         .join_from(metric_summaries, metric_keys, metric_keys.c.key_id == metric_summaries.c.key_id)

@@ -92,10 +92,13 @@ class ArtifactService(ArtifactServiceServicer):
             workspace, found = _source(tx, request)
         offset, size = _range(request, found.size_bytes)
         blocks = self._blobs.stream(blob_key(workspace, found.digest), offset, size)
-        made = chunks.encode(blocks, offset, self._limits.blob_chunk_bytes)
-        yield DownloadArtifactResponse(blob=found, chunk=next(made, None))
-        for chunk in made:
-            yield DownloadArtifactResponse(chunk=chunk)
+        response = DownloadArtifactResponse(blob=found)
+        for start, data in chunks.split(blocks, offset, self._limits.blob_chunk_bytes):
+            chunks.fill(response.chunk, start, data)
+            yield response
+            response = DownloadArtifactResponse()
+        if response.HasField("blob"):  # no bytes: an empty blob or range
+            yield response
 
     def CommitArtifacts(
         self, request_iterator: Iterator[CommitArtifactsRequest], context: Context

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 
 from runwire.v1.artifact_pb2 import Blob, Chunk
 from runwire.v1.artifact_service_pb2 import UploadBlobRequest, UploadBlobResponse
@@ -122,6 +123,16 @@ class UploadCall:
         retrying(forget)
         self._blobs.drop_upload(self._upload.upload_id)
 
+    def release(self) -> None:
+        """Let another call go on from what was acknowledged."""
+
+        def note() -> None:
+            with self._db.write() as tx:
+                upload.release(tx, self._upload)
+
+        with suppress(ServiceError):  # it would be idle for a while, that is all
+            retrying(note)
+
     def close(self) -> None:
         self._writer.close()
 
@@ -172,20 +183,30 @@ def respond(
     call = UploadCall(db, blobs, limits, held)
     try:
         yield _opened(held, limits)
-        for request in requests:
-            if request.HasField("finish"):
-                yield call.finish(request.finish.blob)
-                return
-            if not request.HasField("chunk"):
-                raise FieldInvalid("message", "a chunk or finish must follow open")
-            if call.append(request.chunk):
-                answer = call.acknowledge()
-                yield answer
-                if answer.HasField("stored"):
-                    return
-        yield call.acknowledge(last=True)
+        yield from _answers(call, requests)
+        call.release()
+    except Exception:  # whatever ended it, most often a cut: the next call goes on at once
+        call.release()
+        raise
     finally:
         call.close()
+
+
+def _answers(
+    call: UploadCall, requests: Iterator[UploadBlobRequest]
+) -> Iterator[UploadBlobResponse]:
+    for request in requests:
+        if request.HasField("finish"):
+            yield call.finish(request.finish.blob)
+            return
+        if not request.HasField("chunk"):
+            raise FieldInvalid("message", "a chunk or finish must follow open")
+        if call.append(request.chunk):
+            answer = call.acknowledge()
+            yield answer
+            if answer.HasField("stored"):
+                return
+    yield call.acknowledge(last=True)
 
 
 def _open(
@@ -206,10 +227,13 @@ def _open(
                 return held, declared
             upload.finish(tx, held, stored)
             return None, stored
-        renewed = blob.renew(tx, workspace, [declared.digest] if declared.digest else [])
+        if not declared.digest:
+            return upload.create(tx, workspace, declared), declared
+        renewed = blob.renew(tx, workspace, [declared.digest])
         if renewed:
             return None, Blob(digest=declared.digest, size_bytes=renewed[declared.digest])
-        return upload.create(tx, workspace, declared), declared
+        held = upload.adopt(tx, workspace, declared.digest)
+        return held or upload.create(tx, workspace, declared), declared
 
 
 def _opened(held: Upload, limits: Limits) -> UploadBlobResponse:

@@ -37,7 +37,7 @@ class Entry(NamedTuple):
 
 def ordered_path(tx: Transaction) -> sa.ColumnElement[str]:
     """``artifacts.path`` sorted by its bytes, whatever the locale of the database."""
-    return artifacts.c.path.collate("C" if tx.is_postgres else "BINARY")
+    return artifacts.c.path.collate(tx.bytewise)
 
 
 def inside(tx: Transaction, directory: str) -> sa.ColumnElement[bool]:

@@ -15,15 +15,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runwire_server.errors import Overloaded, StorageUnavailable
 from runwire_server.retry import ConnectionLost, TransactionConflict
 
-Insert = sqlite.Insert | postgresql.Insert
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    Insert = sqlite.Insert | postgresql.Insert
 
 # SQLite result codes: https://www.sqlite.org/rescode.html (primary code = low byte).
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
@@ -56,7 +58,19 @@ class Transaction:
 
     def insert(self, table: sa.Table) -> Insert:
         """An INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
-        return postgresql.insert(table) if self.is_postgres else sqlite.insert(table)
+        # Imported here: either dialect costs a start some 50 ms, and only one is needed.
+        if self.is_postgres:
+            from sqlalchemy.dialects.postgresql import insert as postgres_insert
+
+            return postgres_insert(table)
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert(table)
+
+    @property
+    def bytewise(self) -> str:
+        """The collation that orders text by its bytes, so that both databases agree."""
+        return "C" if self.is_postgres else "BINARY"
 
     def locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
         """The query with its rows locked until commit (SQLite locks the whole file anyway)."""

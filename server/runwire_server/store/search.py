@@ -65,7 +65,7 @@ def search(
     PageTokenMismatch.
     """
     limit = page.clamp(page_size)
-    query = Query(schema, "C" if tx.is_postgres else "BINARY")
+    query = Query(schema, tx.bytewise)
     expression = parse(filter)
     conditions = [*scope, *(query.where(expression) if expression else ())]
     order = query.order(parse_order(order_by) or parse_order(schema.default_order))

@@ -4,7 +4,8 @@ The bytes lie in the blob store as *segments*, one for each call that carried so
 ``uploads.state`` lists them with the sizes that were acknowledged. The last one
 belongs to the call that opened the upload last. Its name is a fence: a call that
 lost the upload to a newer one (its client reconnected) cannot acknowledge any more,
-and it never touches the bytes that others have acknowledged.
+and it never touches the bytes that others have acknowledged. A call that ends releases
+the upload, so that anybody who sends the same digest goes on from there.
 """
 
 from __future__ import annotations
@@ -22,11 +23,16 @@ from runwire_server.store.database import Transaction
 from runwire_server.store.tables import uploads
 
 KEPT_MICROS = 24 * 3600 * 1_000_000
+# An upload whose server died was not released: after so long nobody writes it any more.
+IDLE_MICROS = 60 * 1_000_000
 
 
 class Segment(NamedTuple):
     name: str
     size_bytes: int
+
+
+_NOBODY = Segment("", 0)
 
 
 @dataclass(frozen=True)
@@ -77,22 +83,43 @@ def get(tx: Transaction, workspace: str, upload_id: str) -> Upload:
 
 
 def take_over(tx: Transaction, workspace: str, upload_id: str) -> Upload:
-    """The upload as it was acknowledged, held by the caller from now on."""
+    """The upload as it was acknowledged, held by the caller from now on. Raises ``NotFound``."""
     upload = _find(tx, tx.locked(sa.select(uploads)), workspace, upload_id)
-    if upload.stored is not None:
-        return upload
+    return upload if upload.stored is not None else _take(tx, upload)
+
+
+def adopt(tx: Transaction, workspace: str, digest: str) -> Upload | None:
+    """An upload of these bytes that nobody holds, as ``take_over``; the furthest of them."""
+    rows = tx.execute(
+        tx.locked(
+            sa.select(uploads)
+            .where(
+                uploads.c.workspace == workspace,
+                uploads.c.digest == digest,
+                uploads.c.stored_digest == "",
+                uploads.c.committed_size > 0,
+                uploads.c.expire_time > tx.now,
+            )
+            .order_by(uploads.c.committed_size.desc(), uploads.c.upload_id)
+        )
+    )
+    for upload in map(_of_row, rows):
+        is_idle = upload.expire_time < tx.now + KEPT_MICROS - IDLE_MICROS
+        if is_idle or upload.holder == _NOBODY.name:
+            return _take(tx, upload)
+    return None
+
+
+def _take(tx: Transaction, upload: Upload) -> Upload:
     kept = (segment for segment in upload.segments if segment.size_bytes)
     upload = replace(upload, segments=(*kept, _new_segment()), expire_time=tx.now + KEPT_MICROS)
-    _update(tx, upload_id, **_progress(upload))
+    _update(tx, upload.upload_id, **_progress(upload))
     return upload
 
 
 def acknowledge(tx: Transaction, upload: Upload, segment_size: int) -> Upload:
     """So many bytes of the holder's segment are durable. Raises ``Overloaded`` for who lost it."""
-    found = tx.execute(
-        tx.locked(sa.select(uploads.c.state).where(uploads.c.upload_id == upload.upload_id))
-    ).scalar_one_or_none()
-    if found is None or _segments(found)[-1].name != upload.holder:
+    if not _is_held(tx, upload):
         raise Overloaded(what="another call took this upload over")
     segments = (*upload.segments[:-1], Segment(upload.holder, segment_size))
     upload = replace(
@@ -103,6 +130,13 @@ def acknowledge(tx: Transaction, upload: Upload, segment_size: int) -> Upload:
     )
     _update(tx, upload.upload_id, **_progress(upload))
     return upload
+
+
+def release(tx: Transaction, upload: Upload) -> None:
+    """The holder will not write any more. Nothing happens where it lost or ended the upload."""
+    if _is_held(tx, upload):
+        released = replace(upload, segments=(*upload.segments, _NOBODY))
+        _update(tx, upload.upload_id, state=_state(released))
 
 
 def finish(tx: Transaction, upload: Upload, stored: Blob) -> None:
@@ -120,6 +154,15 @@ def discard(tx: Transaction, upload: Upload) -> None:
     tx.execute(sa.delete(uploads).where(uploads.c.upload_id == upload.upload_id))
 
 
+def _is_held(tx: Transaction, upload: Upload) -> bool:
+    """Whether the upload is unfinished, and still held by whom it was given to."""
+    query = sa.select(uploads.c.state).where(
+        uploads.c.upload_id == upload.upload_id, uploads.c.stored_digest == ""
+    )
+    state = tx.execute(tx.locked(query)).scalar_one_or_none()
+    return state is not None and _segments(state)[-1].name == upload.holder
+
+
 def _new_segment() -> Segment:
     return Segment(secrets.token_hex(4), 0)
 
@@ -127,9 +170,13 @@ def _new_segment() -> Segment:
 def _progress(upload: Upload) -> dict[str, Any]:
     return {
         "committed_size": upload.committed_size,
-        "state": json.dumps(upload.segments).encode(),
+        "state": _state(upload),
         "expire_time": upload.expire_time,
     }
+
+
+def _state(upload: Upload) -> bytes:
+    return json.dumps(upload.segments).encode()
 
 
 def _segments(state: bytes) -> tuple[Segment, ...]:
@@ -150,6 +197,10 @@ def _find(tx: Transaction, query: sa.Select[Any], workspace: str, upload_id: str
     ).one_or_none()
     if row is None:
         raise NotFound("upload", upload_id)
+    return _of_row(row)
+
+
+def _of_row(row: sa.Row[Any]) -> Upload:
     stored = Blob(digest=row.stored_digest, size_bytes=row.size_bytes)
     return Upload(
         upload_id=row.upload_id,

@@ -60,15 +60,16 @@ def ls(args: argparse.Namespace) -> Table:
             args.filter, order_by=args.order_by, show_deleted=args.deleted
         )
         experiments = list(islice(found, args.limit or None))
-    rows = [
-        (one.experiment_id, one.name, time_of(one.create_time), _tags(one), _trash(one))
-        for one in experiments
+    columns = ["id", "name", "created", "tags"]
+    rows: list[list[object]] = [
+        [one.experiment_id, one.name, time_of(one.create_time), _tags(one)] for one in experiments
     ]
-    columns = ("id", "name", "created", "tags", "deleted")
-    documents = [document(one) for one in experiments]
-    if not args.deleted:
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
-    return Table(columns, rows, documents, empty="no experiments")
+    if args.deleted:
+        columns.append("deleted")
+        rows = [
+            [*row, time_of(one.delete_time)] for row, one in zip(rows, experiments, strict=True)
+        ]
+    return Table(columns, rows, [document(one) for one in experiments], empty="no experiments")
 
 
 def show(args: argparse.Namespace) -> Record:
@@ -134,7 +135,3 @@ def _record(experiment: Any) -> Record:
 
 def _tags(experiment: Any) -> list[str]:
     return [f"{key}={value}" for key, value in sorted(experiment.tags.items())]
-
-
-def _trash(experiment: Any) -> Any:
-    return time_of(experiment.delete_time)

@@ -23,24 +23,24 @@ _PREFIX = re.compile(r"[0-9a-f]{4,31}")
 
 @contextmanager
 def connected(args: argparse.Namespace, *, writes: bool = False) -> Iterator[Client]:
-    """A client of the tracking URI. A folder with no data is only made where ``writes``."""
+    """A client of the tracking URI. Local data is only made where the command ``writes``."""
     from runwire import Client
-    from runwire._connect import resolve_uri
+    from runwire._uri import resolve_uri
 
     uri = resolve_uri(getattr(args, "tracking_uri", None))
     if not writes:
-        _check_folder(uri)
+        _check_local(uri)
     with Client(uri) as client:
         yield client
 
 
-def _check_folder(uri: str) -> None:
-    if "://" in uri and not uri.startswith("file:"):
+def _check_local(uri: str) -> None:
+    if "://" in uri and not uri.startswith("sqlite:"):
         return
-    folder = Path(uri.removeprefix("file://").removeprefix("file:"))
-    if not folder.is_dir():
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not path.exists():
         hint = "--tracking-uri or RUNWIRE_TRACKING_URI says where the data is"
-        raise CommandError(f"there is no data in {folder}", hint, NOT_FOUND)
+        raise CommandError(f"there is no data in {path}", hint, NOT_FOUND)
 
 
 def experiment_of(client: Client, text: str) -> Experiment:

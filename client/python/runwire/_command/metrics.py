@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from runwire._command.failure import NOT_FOUND, CommandError
 from runwire._command.find import connected, run_id_of
 from runwire._command.options import Verbs, count
 from runwire._command.output import Table
@@ -70,10 +71,11 @@ def show(args: argparse.Namespace) -> Table:
         listed = client.metrics.list(run_id)
         wanted = set(args.key)
         series = [one for one in listed if one.key in wanted] if wanted else [*islice(listed, 50)]
-        values = {
-            one.key: one.values for one in client.metrics.read(run_id, [s.key for s in series])
-        }
-    lines = {one.key: sparkline(values.get(one.key, ())) for one in series}
+        points = client.metrics.read(run_id, [one.key for one in series]) if series else {}
+    if missing := wanted - {one.key for one in series}:
+        hint = f"'runwire metrics ls {args.run}' shows what there is"
+        raise CommandError(f"the run has no metric {min(missing)!r}", hint, NOT_FOUND)
+    lines = {key: sparkline(found.values) for (_, key), found in points.items()}
     rows = [
         (one.key, lines[one.key], one.points, one.last, one.min, one.max, one.mean)
         for one in series
@@ -85,7 +87,7 @@ def show(args: argparse.Namespace) -> Table:
 
 def get(args: argparse.Namespace) -> Table:
     with connected(args) as client:
-        found = list(client.metrics.read(run_id_of(client, args.run), args.key))
+        found = [*client.metrics.read(run_id_of(client, args.run), args.key).values()]
     rows = [
         (one.key, int(step), int(time), float(value))
         for one in found
@@ -104,14 +106,16 @@ def get(args: argparse.Namespace) -> Table:
 
 
 def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
-    """The course of a series in at most ``width`` characters, each the mean of its share.
+    """The course of a series in at most ``width`` characters.
 
-    A share with no finite value is a blank.
+    Each is the mean of its share, of a hundred points of it where it has more; a share
+    with no finite value is a blank.
     """
     shares = min(width, len(values))
     means = []
     for number in range(shares):
         share = values[number * len(values) // shares : (number + 1) * len(values) // shares]
+        share = share[:: max(1, len(share) // 100)]
         finite = [float(value) for value in share if math.isfinite(value)]
         means.append(sum(finite) / len(finite) if finite else math.nan)
     drawn = [mean for mean in means if math.isfinite(mean)]

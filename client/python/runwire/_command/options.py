@@ -21,9 +21,9 @@ class CommandParser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def common() -> argparse.ArgumentParser:
+def common() -> CommandParser:
     """What can stand before and after every command. Absent options set nothing."""
-    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    parser = CommandParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = parser.add_argument_group("common options")
     group.add_argument(
         "-u", "--tracking-uri", metavar="URI", help="a folder, sqlite:///…, grpc://… or http://…"

@@ -1,0 +1,1 @@
+"""The figures of Runwire's goals, each measured beside a physical anchor."""

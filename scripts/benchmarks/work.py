@@ -1,0 +1,40 @@
+"""What every benchmark needs: a folder, a size, a server, quantiles."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Work:
+    """``folder`` is empty and goes away afterwards; ``quick`` asks for less."""
+
+    folder: Path
+    quick: bool
+
+    def size(self, full: int) -> int:
+        return full // 10 if self.quick else full
+
+    @contextmanager
+    def server(self) -> Iterator[str]:
+        """A server process with default settings: SQLite, synchronous=FULL. Yields grpc://…"""
+        command = [sys.executable, "-m", "runwire_server", "--port", "-1", "--grpc-port", "0"]
+        command += ["--log-level", "warning"]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, cwd=self.folder
+        ) as process:
+            try:
+                ready = process.stdout.readline().split() if process.stdout else []
+                yield ready[-1]
+            finally:
+                process.terminate()
+
+
+def quantile(ordered: Sequence[float], q: float) -> float:
+    """Of numbers in ascending order."""
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]

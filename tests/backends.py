@@ -7,6 +7,7 @@ comes in a wheel and an S3 API on loopback.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -203,6 +204,8 @@ class S3:
     def __init__(self) -> None:
         from moto.server import ThreadedMotoServer
 
+        # A line for every request would bury what a failed test says.
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._server.start()
         host, port = self._server.get_host_and_port()

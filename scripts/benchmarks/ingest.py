@@ -74,7 +74,7 @@ def _stored_points(uri: str, run_ids: list[str]) -> int:
 
     with runwire.Client(uri) as client:
         return sum(
-            series.points for run_id in run_ids for series in client.metrics.list_series(run_id)
+            series.points for run_id in run_ids for series in client.metrics.list(run_id)
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import runwire
@@ -218,15 +219,40 @@ def test_an_update_changes_what_it_names_and_nothing_else(client: runwire.Client
     assert client.experiments.get(made.experiment_id) == changed
 
 
-def test_a_tag_of_none_is_removed(client: runwire.Client) -> None:
+def test_a_tag_can_be_removed(client: runwire.Client) -> None:
     made = client.experiments.create("e", tags={"a": "1", "b": "1"})
-    changed = client.experiments.update(made.experiment_id, tags={"a": None, "never there": None})
-    assert dict(changed.tags) == {"b": "1"}
+    changed = client.experiments.update(
+        made.experiment_id, tags={"c": "2"}, removed_tags=["a", "never there"]
+    )
+    assert dict(changed.tags) == {"b": "1", "c": "2"}
 
 
 def test_a_field_can_be_emptied(client: runwire.Client) -> None:
     made = client.experiments.create("e", description="d")
     assert client.experiments.update(made.experiment_id, description="").description == ""
+
+
+def test_a_mask_of_tags_replaces_them_all(client: runwire.Client) -> None:
+    made = client.experiments.create("e", description="d", tags={"a": "1", "b": "1"})
+    changed = client.experiments.update(
+        made.experiment_id, description="unseen", tags={"b": "2"}, update_mask=["tags"]
+    )
+    assert (changed.description, dict(changed.tags)) == ("d", {"b": "2"})
+
+
+def test_a_mask_of_everything_replaces_everything(client: runwire.Client) -> None:
+    made = client.experiments.create("e", description="d", tags={"a": "1"})
+    changed = client.experiments.update(made.experiment_id, name="f", update_mask=["*"])
+    assert (changed.name, changed.description, dict(changed.tags)) == ("f", "", {})
+
+
+@pytest.mark.parametrize("path", ["nonsense", "experiment_id", "create_time", "tags.", "tags.a\0"])
+def test_a_mask_of_what_cannot_be_changed_is_refused(client: runwire.Client, path: str) -> None:
+    made = client.experiments.create("e")
+    with pytest.raises(runwire.InvalidArgumentError) as error:
+        client.experiments.update(made.experiment_id, name="f", update_mask=["name", path])
+    assert error.value.metadata["field"] == "update_mask"
+    assert client.experiments.get(made.experiment_id) == made
 
 
 def test_an_update_that_names_nothing_is_refused(client: runwire.Client) -> None:
@@ -395,40 +421,36 @@ def test_pages_hold_every_experiment_once_though_others_come_and_go(
 ) -> None:
     for i in range(10):
         client.experiments.create(f"e{i}")
-    pager = client.experiments.search(order_by="name", filter="name LIKE 'e%'", page_size=3)
-    first = pager.page()
+    pages = client.experiments.search(order_by="name", filter="name LIKE 'e%'", page_size=3).pages()
+    first = next(pages)
     client.experiments.create("e00 comes before the next page")
     client.experiments.delete(first.experiments[0].experiment_id)
-    names = [one.name for one in first.experiments]
-    token = first.next_page_token
-    while token:
-        page = pager.page(token)
-        names += [one.name for one in page.experiments]
-        token = page.next_page_token
+    names = [one.name for page in (first, *pages) for one in page.experiments]
     assert names == [f"e{i}" for i in range(10)]
 
 
 def test_a_page_token_of_another_search_is_refused(client: runwire.Client) -> None:
     client.experiments.create("e")
-    token = client.experiments.search(page_size=1).page().next_page_token
-    for other in (
-        client.experiments.search(page_size=1, show_deleted=True),
-        client.experiments.search(page_size=1, filter="name = 'e'"),
-        client.experiments.search(page_size=1, workspace="team-b"),
-    ):
+    token = next(client.experiments.search(page_size=1).pages()).next_page_token
+    others: list[dict[str, Any]] = [
+        {"show_deleted": True},
+        {"filter": "name = 'e'"},
+        {"workspace": "team-b"},
+    ]
+    for other in others:
         with pytest.raises(runwire.InvalidArgumentError) as error:
-            other.page(token)
+            list(client.experiments.search(**other, page_token=token))
         assert _reason(error) == "PAGE_TOKEN_MISMATCH"
 
 
 def test_a_negative_page_size_is_refused(client: runwire.Client) -> None:
     with pytest.raises(runwire.InvalidArgumentError) as error:
-        client.experiments.search(page_size=-1).page()
+        list(client.experiments.search(page_size=-1))
     assert error.value.metadata["field"] == "page_size"
 
 
 def test_a_filter_with_a_fault_says_where_it_is(client: runwire.Client) -> None:
     with pytest.raises(runwire.InvalidArgumentError) as error:
-        client.experiments.search(filter="name = 'e' AND AND").page()
+        list(client.experiments.search(filter="name = 'e' AND AND"))
     assert _reason(error) == "FILTER_SYNTAX"
     assert error.value.metadata["position"] == "15"

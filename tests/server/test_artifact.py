@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 import sqlalchemy as sa
 from google.rpc import error_details_pb2, status_pb2
 from runwire.v1 import artifact_service_pb2 as pb
-from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, Chunk
+from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, Chunk, ModelVersionKey
 from runwire.v1.artifact_service_pb2_grpc import (
     ArtifactServiceStub,
     add_ArtifactServiceServicer_to_server,
 )
+from runwire.v1.registry_service_pb2 import CreateModelVersionRequest
 from runwire_server.blobs import BlobStore, open_blobs
-from runwire_server.errors import FieldInvalid, NotFound
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
 from runwire_server.services.artifact import ArtifactService
-from runwire_server.store import artifact, artifact_list, blob
-from runwire_server.store.database import Database, Transaction
-from runwire_server.store.tables import artifacts, blobs, runs, uploads
+from runwire_server.store import blob, model_version
+from runwire_server.store.database import Database
+from runwire_server.store.tables import blobs, runs, uploads
+
+from .artifacts import add_run, blob_of, digest_of
 
 MIB = 1 << 20
 
@@ -47,7 +48,7 @@ def url(
 
 def serve(db: Database, store: BlobStore) -> ArtifactServiceStub:
     """A server that has just been started: nothing of another one is in its memory."""
-    server = InProcessServer([CallInterceptor()])
+    server: Any = InProcessServer([CallInterceptor()])
     add_ArtifactServiceServicer_to_server(ArtifactService(db, store, LIMITS), server)
     return ArtifactServiceStub(server.channel)
 
@@ -60,36 +61,6 @@ def service(db: Database, url: str) -> ArtifactServiceStub:
 @pytest.fixture
 def run_id(db: Database) -> str:
     return add_run(db)
-
-
-def add_run(db: Database, **columns: object) -> str:
-    run_id = uuid.uuid4().hex
-    texts = ("name", "description", "user", "source_name", "git_commit")
-    with db.write() as tx:
-        tx.execute(
-            sa.insert(runs).values(
-                **dict.fromkeys(texts, ""),
-                run_id=run_id,
-                experiment_id=0,
-                state=2,
-                source=b"",
-                parent_run_id="",
-                forked_run_id="",
-                create_time=tx.now,
-                summaries_stale=False,
-                revision=1,
-                **columns,
-            )
-        )
-    return run_id
-
-
-def digest_of(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def blob_of(data: bytes) -> Blob:
-    return Blob(digest=digest_of(data), size_bytes=len(data))
 
 
 def opening(**fields: object) -> pb.UploadBlobRequest:
@@ -128,10 +99,11 @@ def download(service: ArtifactServiceStub, digest: str, workspace: str = "") -> 
 
 def reason(error: pytest.ExceptionInfo[grpc.RpcError]) -> str:
     status = status_pb2.Status()
-    status.ParseFromString(dict(error.value.trailing_metadata())["grpc-status-details-bin"])
+    trailers: dict[str, Any] = dict(error.value.trailing_metadata())  # type: ignore[arg-type]
+    status.ParseFromString(trailers["grpc-status-details-bin"])
     info = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(info)
-    return info.reason
+    return str(info.reason)
 
 
 # Uploads ----------------------------------------------------------------------
@@ -219,6 +191,42 @@ def test_call_that_lost_its_upload_can_neither_acknowledge_nor_spoil_it(
     assert reason(caught) == "OVERLOADED"
     assert list(answers)[-1].stored.blob == blob_of(data)
     assert download(heir, digest_of(data)) == data
+
+
+def test_cut_upload_is_gone_on_with_by_whoever_sends_the_same_bytes(
+    service: ArtifactServiceStub,
+) -> None:
+    data = os.urandom(18 * MIB)
+
+    def cut() -> Iterator[pb.UploadBlobRequest]:
+        yield opening(blob=blob_of(data))
+        yield from chunks_of(data, 0, 17 * MIB)
+        raise grpc.RpcError  # as grpc's request iterator does when the client dies
+
+    dying = service.UploadBlob(cut())
+    upload_id = next(dying).opened.upload_id
+    with pytest.raises(grpc.RpcError):
+        list(dying)
+    (found, *_) = upload(service, opening(blob=blob_of(data)))
+    assert found.opened.upload_id == upload_id
+    assert found.opened.committed_size in (8 * MIB, 16 * MIB)
+
+
+def test_upload_under_way_is_not_taken_by_another_sender_of_the_same_bytes(
+    db: Database, service: ArtifactServiceStub
+) -> None:
+    data = os.urandom(18 * MIB)
+    alive = service.UploadBlob(iter([opening(blob=blob_of(data)), *chunks_of(data)]))
+    upload_id = next(alive).opened.upload_id
+    assert next(alive).progress.committed_size == 8 * MIB
+    (other, *_) = upload(service, opening(blob=blob_of(data)))
+    assert other.opened.upload_id != upload_id
+    assert other.opened.committed_size == 0
+
+    with db.write() as tx:  # its server died: nothing was acknowledged for a while
+        tx.execute(sa.update(uploads).values(expire_time=uploads.c.expire_time - 61_000_000))
+    (heir, *_) = upload(service, opening(blob=blob_of(data)))
+    assert heir.opened.upload_id == upload_id
 
 
 def test_lying_digest_discards_the_upload(
@@ -322,156 +330,7 @@ def test_store_that_fails_acknowledges_nothing(db: Database, tmp_path: Path) -> 
         assert tx.execute(sa.select(sa.func.count()).select_from(blobs)).scalar() == 0
 
 
-# Trees ------------------------------------------------------------------------
-
-
-def entry(path: str, data: bytes = b"") -> Artifact:
-    return Artifact(path=path, blob=blob_of(data))
-
-
-@pytest.fixture
-def tx(db: Database) -> Iterator[Transaction]:
-    """A transaction in which the bytes "", "a" and "b" are stored."""
-    with db.write() as opened:
-        blob.add(opened, "default", {digest_of(data): len(data) for data in (b"", b"a", b"b")})
-        yield opened
-
-
-@pytest.fixture
-def owner(run_id: str) -> str:
-    return artifact.run_owner(run_id)
-
-
-def paths(tx: Transaction, owner: str) -> list[str]:
-    return [
-        row.path
-        for row in tx.execute(
-            sa.select(artifacts.c.path).where(artifacts.c.owner == owner).order_by(artifacts.c.path)
-        )
-    ]
-
-
-def test_tree_digest_has_the_documented_form(owner: str, tx: Transaction) -> None:
-    elsewhere = Artifact(path="z", uri="s3://b/k")
-    tree = artifact.commit(tx, owner, [elsewhere, entry("b", b"b"), entry("a/x", b"a")])
-    lines = [
-        b"a/x\0" + digest_of(b"a").encode(),
-        b"b\0" + digest_of(b"b").encode(),
-        b"z\0uri:s3://b/k",
-    ]
-    content = b"".join(line + b"\n" for line in lines)
-    assert tree == (digest_of(content), 3, 2)
-    assert artifact.tree_digest(tx, owner, "a") == (
-        digest_of(b"x\0" + digest_of(b"a").encode() + b"\n"), 1, 1
-    )  # fmt: skip
-    assert artifact.tree_digest(tx, owner, "nothing") == (digest_of(b""), 0, 0)
-
-
-def test_copied_tree_has_the_digest_of_its_source(owner: str, tx: Transaction) -> None:
-    artifact.commit(tx, owner, [entry("m/a", b"a"), entry("m/d/b", b"b"), entry("other")])
-    target = artifact.version_owner("default", "f" * 32, 1)
-    copied = artifact.copy_tree(tx, owner, "m", target)
-    assert copied == artifact.tree_digest(tx, owner, "m") == artifact.tree_digest(tx, target)
-    assert paths(tx, target) == ["a", "d/b"]
-
-
-def test_copy_of_one_file_keeps_its_name(owner: str, tx: Transaction) -> None:
-    artifact.commit(tx, owner, [entry("m/model.pkl", b"a")])
-    target = artifact.version_owner("default", "f" * 32, 1)
-    assert artifact.copy_tree(tx, owner, "m/model.pkl", target).files == 1
-    assert paths(tx, target) == ["model.pkl"]
-
-
-def test_copy_of_nothing_or_to_another_workspace_is_refused(owner: str, tx: Transaction) -> None:
-    artifact.commit(tx, owner, [entry("a")])
-    with pytest.raises(NotFound):
-        artifact.copy_tree(tx, owner, "b", artifact.version_owner("default", "f" * 32, 1))
-    with pytest.raises(FieldInvalid):
-        artifact.copy_tree(tx, owner, "a", artifact.version_owner("other/team", "f" * 32, 1))
-
-
-@pytest.mark.parametrize("bulk", [False, True])
-@pytest.mark.parametrize(
-    ("stored", "sent"),
-    [("a", "a/b"), ("a/b", "a"), ("a/b/c/d", "a/b"), ("a/b", "a/b/c/d")],
-)
-def test_path_is_a_file_or_a_directory_never_both(
-    owner: str, tx: Transaction, stored: str, sent: str, bulk: bool
-) -> None:
-    """``bulk``: so many paths that the whole tree is read to check them."""
-    others = [entry(f"other/{index}") for index in range(200 if bulk else 1)]
-    artifact.commit(tx, owner, [entry(stored)])
-    with pytest.raises(FieldInvalid, match="cannot be a file and also the directory"):
-        artifact.commit(tx, owner, [*others, entry(sent)])
-    assert paths(tx, owner) == [stored]
-    artifact.commit(tx, owner, [entry(f"{stored}-x"), entry("a0"), *others])
-
-
-def names(listing: artifact_list.Listing) -> list[str]:
-    return [made.path for made in listing.artifacts] + [f"{name}/" for name in listing.directories]
-
-
-@pytest.mark.parametrize("page_size", [1, 2, 3, 100])
-@pytest.mark.parametrize("recursive", [False, True])
-def test_every_entry_is_listed_once_whatever_the_page_size(
-    owner: str, tx: Transaction, page_size: int, recursive: bool
-) -> None:
-    stored = ["a", "a-b", "a.b/x", "b/1", "b/2/3", "b/2/4", "b0", "c/c/c", "ä/é", "B", "d/x/y"]
-    artifact.commit(tx, owner, [entry(path) for path in stored])
-    seen, token = [], ""
-    while True:
-        page = artifact_list.list_page(
-            tx, owner, recursive=recursive, page_size=page_size, page_token=token
-        )
-        seen += names(page)
-        assert len(names(page)) <= page_size
-        token = page.next_page_token
-        if not token:
-            break
-    top = ["a", "a-b", "a.b/", "b/", "b0", "c/", "ä/", "B", "d/"]
-    assert sorted(seen) == sorted(stored if recursive else top)
-
-
-def test_listing_is_in_the_order_of_bytes(owner: str, tx: Transaction) -> None:
-    """Ranges of paths and page positions need it, so no locale of a database may sort."""
-    stored = ["B", "a", "a-b", "a/c", "a0", "b", "Ä", "_", "é"]
-    artifact.commit(tx, owner, [entry(path) for path in stored if path != "a"])
-    listed = artifact_list.list_page(tx, owner, recursive=True).artifacts
-    assert [made.path for made in listed] == sorted(
-        (path for path in stored if path != "a"), key=str.encode
-    )
-
-
-def test_prefix_is_a_directory_or_one_file_never_part_of_a_name(
-    owner: str, tx: Transaction
-) -> None:
-    artifact.commit(tx, owner, [entry("ab/c"), entry("ab/d/e"), entry("abc"), entry("a%/x")])
-    assert names(artifact_list.list_page(tx, owner, prefix="ab")) == ["ab/c", "ab/d/"]
-    assert names(artifact_list.list_page(tx, owner, prefix="abc")) == ["abc"]
-    assert names(artifact_list.list_page(tx, owner, prefix="a")) == []
-    assert names(artifact_list.list_page(tx, owner, prefix="a%")) == ["a%/x"]
-
-
-def test_listing_a_level_reads_few_rows_of_a_large_tree(owner: str, tx: Transaction) -> None:
-    artifact.commit(tx, owner, [entry(f"d{n % 5}/{n:05}") for n in range(5000)])
-    before = tx.execute
-    read = 0
-
-    def counted(*arguments: object) -> object:
-        nonlocal read
-        rows = before(*arguments).all()  # type: ignore[arg-type]
-        read += len(rows)
-
-        class Rows:
-            def all(self) -> Sequence[object]:
-                return rows
-
-        return Rows()
-
-    tx.execute = counted  # type: ignore[method-assign, assignment]
-    listing = artifact_list.list_page(tx, owner, page_size=10)
-    assert listing.directories == ["d0", "d1", "d2", "d3", "d4"]
-    assert read < 100
+# Trees --------------------------------------------------------------------------
 
 
 def test_run_in_the_trash_is_read_but_not_written(
@@ -487,3 +346,18 @@ def test_run_in_the_trash_is_read_but_not_written(
     with pytest.raises(grpc.RpcError) as caught:
         service.CommitArtifacts(iter([request]))
     assert reason(caught) == "DELETED"
+
+
+def test_tree_of_a_version_is_sealed(db: Database, service: ArtifactServiceStub) -> None:
+    draft = CreateModelVersionRequest(model="m", source_uri="s3://b/k", create_model=True)
+    with db.write() as tx:
+        model_version.create(tx, draft)
+    owner = ArtifactOwner(model_version=ModelVersionKey(model="m", version=1))
+    commit = pb.CommitArtifactsRequest(owner=owner)
+    for call in (
+        lambda: service.CommitArtifacts(iter([commit])),
+        lambda: service.DeleteArtifacts(pb.DeleteArtifactsRequest(owner=owner, paths=["a"])),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            call()
+        assert reason(caught) == "TREE_SEALED"

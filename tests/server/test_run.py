@@ -280,7 +280,27 @@ def test_a_run_in_the_trash_is_not_finished_behind_its_back(db: Database) -> Non
         assert run.finish_if_reached(tx, ID)
 
 
+@pytest.mark.parametrize(
+    "state", [Run.STATE_UNSPECIFIED, Run.STATE_SCHEDULED, Run.STATE_RUNNING, Run.STATE_LOST, 99]
+)
+def test_a_run_does_not_finish_in_a_state_that_is_no_end(db: Database, state: int) -> None:
+    _create(db)
+    with pytest.raises(FieldInvalid, match="FINISHED, FAILED or KILLED"):
+        _finish(db, state)
+
+
 # Creating
+
+
+@pytest.mark.parametrize("state", [Run.STATE_FINISHED, Run.STATE_LOST, 99])
+def test_a_new_run_is_running_or_scheduled(db: Database, state: int) -> None:
+    with pytest.raises(FieldInvalid, match="RUNNING or SCHEDULED"):
+        _create(db, state=state)
+
+
+def test_metrics_do_not_come_with_a_new_run(db: Database) -> None:
+    with pytest.raises(FieldInvalid, match="LogBatch"):
+        _create(db, metrics={"loss": 1.0})
 
 
 def test_a_run_created_by_many_at_once_is_made_once(db: Database) -> None:

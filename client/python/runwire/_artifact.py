@@ -16,7 +16,7 @@ from runwire._artifact_parallel import Progress
 from runwire._artifact_path import normal
 from runwire._artifact_patience import Patience
 from runwire._errors import NotFoundError, UnavailableError
-from runwire._pager import Page, Pager
+from runwire._pager import Pager
 from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, ModelVersionKey
 from runwire.v1.artifact_service_pb2 import (
     ArtifactPath,
@@ -211,7 +211,7 @@ class Artifacts:
         workspace: str = "",
         page_size: int = 0,
         page_token: str = "",
-    ) -> Pager[Artifact]:
+    ) -> Pager[Artifact, ListArtifactsResponse]:
         """The files under a directory (or one file, or "" for the root), by path.
 
         Not ``recursive``, its directories come too: as artifacts with neither blob nor URI.
@@ -219,7 +219,7 @@ class Artifacts:
         owner = self._owner(run_id, model, version, workspace)
         prefix = prefix.removesuffix("/")
 
-        def fetch(token: str) -> Page[Artifact]:
+        def fetch(token: str) -> ListArtifactsResponse:
             request = ListArtifactsRequest(
                 owner=owner,
                 prefix=prefix,
@@ -228,11 +228,9 @@ class Artifacts:
                 page_token=token,
             )
             response: ListArtifactsResponse = self._unary("ListArtifacts", request)
-            directories = [Artifact(path=path) for path in response.directories]
-            found = sorted([*response.artifacts, *directories], key=lambda one: one.path.encode())
-            return Page(found, response.next_page_token)
+            return response
 
-        return Pager(fetch, page_token)
+        return Pager(fetch, _entries, page_token)
 
     def delete(self, run_id: str, paths: str | Sequence[str]) -> int:
         """Remove files, and all under directories; returns how many files went."""
@@ -284,6 +282,11 @@ class Download:
     def close(self) -> None:
         """End the call before the last byte. Nothing happens where it has ended."""
         self._responses.close()
+
+
+def _entries(page: ListArtifactsResponse) -> Sequence[Artifact]:
+    directories = [Artifact(path=path) for path in page.directories]
+    return sorted([*page.artifacts, *directories], key=lambda one: one.path.encode())
 
 
 def _in_messages(

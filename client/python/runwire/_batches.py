@@ -117,8 +117,10 @@ class SeriesIds:
         if wire is None:
             schema = self._definitions.schema(number)
             while self._next <= number:
-                self._learn(self._definitions.schema(self._next))
+                if self._next in self._definitions.schemas:  # else its disk was full
+                    self._learn(self._definitions.schemas[self._next])
                 self._next += 1
+            self._learn(schema)
             wire = self._wires[number] = WireSchema(schema, self._ids[schema.run])
         return wire
 

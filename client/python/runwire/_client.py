@@ -6,6 +6,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from runwire import _fork  # noqa: F401 - before anything that imports grpc
 from runwire._artifact import Artifacts
 from runwire._call import Caller
 from runwire._connect import connect

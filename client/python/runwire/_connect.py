@@ -14,8 +14,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runwire._errors import InvalidArgumentError, RunwireError, UnavailableError, error_class
-from runwire._fork import gate, prepare_environment
+from runwire._errors import RunwireError, UnavailableError, error_class, invalid
+from runwire._fork import gate
 from runwire._settings import settings
 from runwire._uri import grpc_target, is_local, resolve_uri, shown
 
@@ -78,7 +78,6 @@ class Connection:
             if self._closed:
                 raise RunwireError(f"the client of {shown(self.uri)} is closed")
             if self._opened is None:
-                prepare_environment()
                 self._opened = _open_local(self.uri) if self.is_local else _open_remote(self.uri)
                 gate.register()
             return self._opened
@@ -120,14 +119,13 @@ def _open_local(uri: str) -> _Opened:
         raise error_class(code_name)(
             f"{shown(uri)}: {error.message}", reason=error.reason, metadata=error.metadata
         ) from error
-    except OSError as error:
-        problem = error.strerror or str(error)
-        where = f" ({error.filename})" if error.filename else ""
-        raise UnavailableError(
-            f"{shown(uri)} cannot be opened: {problem}{where}", reason="STORAGE_UNAVAILABLE"
-        ) from error
     except ValueError as error:
-        raise InvalidArgumentError(str(error), reason="FIELD_INVALID") from error
+        raise invalid("tracking_uri", str(error)) from error
+    except Exception as error:  # the seam: whatever keeps an engine from opening its data
+        problem = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
+        raise UnavailableError(
+            f"{shown(uri)} cannot be opened: {problem}", reason="STORAGE_UNAVAILABLE"
+        ) from error
     return _Opened(server.channel, server)
 
 
@@ -164,7 +162,7 @@ def _credentials() -> grpc.ChannelCredentials:
     try:
         return grpc.ssl_channel_credentials(Path(ca_file).read_bytes())
     except OSError as error:
-        raise InvalidArgumentError(f"RUNWIRE_CA_FILE={ca_file}: {error.strerror}") from error
+        raise invalid("RUNWIRE_CA_FILE", f"{ca_file}: {error.strerror}") from error
 
 
 def _user_agent() -> str:

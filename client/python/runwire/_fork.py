@@ -82,7 +82,5 @@ class Gate:
 
 gate = Gate()
 
-
-def prepare_environment() -> None:
-    """Before the first ``import grpc`` of the process; the variable is read only then."""
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
+# Read by grpc at its first import, so ``_client`` imports this module before all others.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import threading
 import time
 import weakref
@@ -23,6 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runwire._errors import FailedPreconditionError, invalid
 from runwire._journal_files import boot_id, hold_lock, now_micros, process_start
 from runwire._journal_format import ATTACH, CLOSE, CREATE, DROPPED, check_key, encode_control
 from runwire._journal_run import RunLog, RunSchemas
@@ -46,7 +46,7 @@ class JournalSettings(NamedTuple):
         """RUNWIRE_JOURNAL_QUOTA (bytes), RUNWIRE_JOURNAL_FULL (block, drop),
         RUNWIRE_JOURNAL_BLOCK_S, RUNWIRE_UPLOADER (process, thread, off), RUNWIRE_MODE=offline.
 
-        Raises ValueError, naming the variable.
+        Raises InvalidArgumentError, naming the variable.
         """
         offline = environment.get("RUNWIRE_MODE", "").lower() == "offline"
         return cls(
@@ -64,13 +64,13 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
     try:
         return default if not text else float(text)
     except ValueError:
-        raise ValueError(f"{name}={text!r} is not a number") from None
+        raise invalid(name, f"{text!r} is not a number") from None
 
 
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     value = environment.get(name) or choices[0]
     if value not in choices:
-        raise ValueError(f"{name}={value!r} is not one of {', '.join(choices)}")
+        raise invalid(name, f"{value!r} is not one of {', '.join(choices)}")
     return value
 
 
@@ -110,7 +110,7 @@ class Journal:
     ) -> Journal:
         """Make ``<directory>/<writer_id>/``. Starts no uploader: the first event does.
 
-        Raises OSError where the directory cannot be written, ValueError on bad settings.
+        Raises OSError where the directory cannot be written, InvalidArgumentError on bad settings.
         """
         journal = cls(
             Path(directory).absolute(), tracking_uri, settings or JournalSettings.from_environment()
@@ -141,15 +141,18 @@ class Journal:
         _live.add(self)
 
     def _write_meta(self) -> None:
+        from runwire import __version__
+
         pid = os.getpid()
         meta = {
             "writer_id": self.writer_id,
             "tracking_uri": self.tracking_uri,
-            "cwd": str(Path.cwd()),
             "pid": pid,
             "process_start": process_start(pid),
             "boot_id": boot_id(),
-            "client": f"python/{sys.version_info.major}.{sys.version_info.minor}",
+            "quota_bytes": self.settings.quota_bytes,
+            "client": f"python/{__version__}",
+            "workspace": os.environ.get("RUNWIRE_WORKSPACE", ""),
             "create_time_micros": now_micros(),
         }
         hidden = self.directory / "meta.json.new"
@@ -175,10 +178,10 @@ class Journal:
         with self.segments.lock:
             run = self._runs.get(run_id)
             if run is None:
-                index = len(self._runs)
-                if not self._define({"run": index, "run_id": run_id}):
+                # Numbers are taken before they are used: a signal handler may come between.
+                run = self._runs[run_id] = RunSchemas(run_id, len(self._runs))
+                if not self._define({"run": run.index, "run_id": run_id}):
                     raise OSError(f"no room for a new run in {self.directory}")
-                run = self._runs[run_id] = RunSchemas(run_id, index)
             return run
 
     def successor(self) -> Journal:
@@ -197,11 +200,9 @@ class Journal:
     def define_schema(self, run: int, keys: tuple[str, ...]) -> int | None:
         """Declare a key set, once, before its first row. None: there is no room."""
         with self.segments.lock:
-            schema = self._schemas + 1
-            if not self._define({"schema": schema, "run": run, "keys": keys}):
-                return None
-            self._schemas = schema
-            return schema
+            self._schemas = schema = self._schemas + 1
+            defined = self._define({"schema": schema, "run": run, "keys": keys})
+            return schema if defined else None
 
     def _define(self, definition: dict[str, Any]) -> bool:
         line = json.dumps(definition, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -258,7 +259,7 @@ class Journal:
 
     def check_open(self) -> None:
         if self.closed:
-            raise RuntimeError(f"the journal {self.directory} is closed")
+            raise FailedPreconditionError(f"the journal {self.directory} is closed")
 
     def spool_path(self) -> Path:
         """A new name in the spool for a file to be uploaded."""

@@ -27,6 +27,8 @@ import struct
 import unicodedata
 from typing import Any
 
+from runwire._errors import InvalidArgumentError, invalid
+
 SEGMENT_MAGIC = b"RWJSEG01"
 SEGMENT_HEADER = struct.Struct("8sqq")  # magic, position of the first record, capacity
 SEGMENT_HEADER_BYTES = 64
@@ -53,11 +55,13 @@ def row_struct(keys: int) -> struct.Struct:
 
 
 def encode_control(kind: int, payload: dict[str, Any]) -> bytes:
-    """The body of a control record, header word excluded. Raises ValueError on bad text."""
+    """The body of a control record, header word excluded. Raises InvalidArgumentError
+    where a text has half a surrogate pair."""
     try:
         text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{error.object[error.start : error.end]!r} is not valid text") from None
+        bad = error.object[error.start : error.end]
+        raise InvalidArgumentError(f"{bad!r} is not valid text", reason="FIELD_INVALID") from None
     return _CONTROL.pack(kind, len(text)) + text + bytes(-len(text) % 8)
 
 
@@ -69,22 +73,22 @@ def decode_control(body: bytes) -> tuple[int, dict[str, Any]]:
 def check_key(what: str, key: object) -> None:
     """A key of a metric, param or tag: 1 to 512 bytes of UTF-8, printable.
 
-    Raises TypeError or ValueError, naming the key.
+    Raises TypeError or InvalidArgumentError (a ValueError), naming the key.
     """
     if not isinstance(key, str):
         raise TypeError(f"{what} key {key!r} must be a str, not {type(key).__name__}")
     if not key:
-        raise ValueError(f"a {what} key must not be empty")
+        raise invalid(f"{what} key", "must not be empty")
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"{what} key {key!r} is not valid text") from None
+        raise invalid(f"{what} key", f"{key[:80]!r} is not valid text") from None
     if size > MAX_KEY_BYTES:
-        raise ValueError(
-            f"{what} key {key[:40]!r}... has {size} bytes, the limit is {MAX_KEY_BYTES}"
+        raise invalid(
+            f"{what} key", f"{key[:40]!r}... has {size} bytes, the limit is {MAX_KEY_BYTES}"
         )
     if not key.isprintable() and any(unicodedata.category(c) == "Cc" for c in key):
-        raise ValueError(f"{what} key {key!r} holds a control character")
+        raise invalid(f"{what} key", f"{key!r} holds a control character")
 
 
 def writer_position(position: int, part: int = 0) -> int:

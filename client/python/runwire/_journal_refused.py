@@ -34,4 +34,6 @@ def write_refused(directory: Path, reasons: dict[str, str]) -> None:
 def refusal(directory: Path, run_id: str) -> RunwireError:
     """The error that ``flush`` raises for a refused run."""
     reason = read_refused(directory).get(run_id, "see uploader.log")
-    return RunwireError(f"the server refused the data of run {run_id}: {reason} (kept in {directory})")
+    return RunwireError(
+        f"the server refused the data of run {run_id}: {reason} (kept in {directory})"
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from runwire._errors import invalid
 from runwire._journal_format import (
     ARTIFACT,
     FINISH,
@@ -80,7 +81,7 @@ class RunLog:
         """Store one row: in the page cache when this returns, about a microsecond.
 
         Values are what ``float()`` takes (numpy and torch scalars too), NaN and
-        infinities included; step is any int64. Raises TypeError or ValueError, naming
+        infinities included; step is any int64. Raises TypeError or InvalidArgumentError, naming
         the key, before anything is stored.
         """
         schema = self._by_keys.get(tuple(metrics))
@@ -260,7 +261,7 @@ def _explain(metrics: Mapping[str, float], step: Any, time_micros: Any) -> NoRet
         except AttributeError:
             raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
         if not -_INT64 <= number < _INT64:
-            raise ValueError(f"{name} {number} does not fit in 64 bits") from None
+            raise invalid(name, f"{number} does not fit in 64 bits") from None
     for key, value in metrics.items():
         check_key("metric", key)
         try:

@@ -45,8 +45,8 @@ class Segments:
     """
 
     __slots__ = (
-        "_capacity", "_directory", "_first", "_kept", "_number", "_quota",
-        "_retry_at", "_status", "_used", "block_s", "dropping", "limit", "lock", "offset",
+        "_capacity", "_deferred", "_directory", "_first", "_kept", "_number", "_quota",
+        "_retry_at", "_rotating", "_status", "_used", "block_s", "dropping", "limit", "lock", "offset",
         "on_full", "view", "words",
     )  # fmt: skip
 
@@ -65,6 +65,8 @@ class Segments:
         self._capacity = self._first = self._number = self._used = 0
         self._kept: deque[tuple[int, int]] = deque()  # (end position, size) of full segments
         self._retry_at = 0.0
+        self._rotating = False
+        self._deferred: list[tuple[int, bytes, bool]] = []
 
     @property
     def position(self) -> int:
@@ -72,28 +74,38 @@ class Segments:
         return self._first + self.offset - SEGMENT_HEADER_BYTES
 
     def append(self, schema: int, body: bytes, *, control: bool = False) -> bool:
-        """Store a record; False: there is no room for it and the policy says to drop it."""
+        """Store a record; False: there is no room for it and the policy says to drop it.
+
+        A signal handler that logs while its own thread makes room is heard afterwards.
+        """
         size = len(body) + 8
         with self.lock:
-            if not self._has_room(size, control) and not self._make_room(size, control):
-                return False
-            offset = self.offset
-            self.offset = end = offset + size
+            if self._rotating:
+                self._deferred.append((schema, body, control))
+                return True
+            while True:
+                # Nothing between the look and the step calls Python code.
+                offset = self.offset
+                end = offset + size
+                if end <= (self._capacity if control else self.limit):
+                    self.offset = end
+                    break
+                if not self._make_room(size, control):
+                    return False
             try:
                 self.view[offset + 8 : end] = body
                 self.words[offset >> 3] = header_word(schema, size)
             except BaseException:
                 self.void(offset, size)
                 raise
+            while self._deferred:
+                self.append(*self._deferred.pop(0)[:2], control=True)
             return True
 
     def void(self, offset: int, size: int) -> None:
         """Close the gap that a failed store left: no record, but a length to step over."""
         self.view[offset + 8 : offset + 16] = encode_control(VOID, {})[:8]
         self.words[offset >> 3] = header_word(0, size)
-
-    def _has_room(self, size: int, control: bool) -> bool:
-        return self.offset + size <= (self._capacity if control else self.limit)
 
     def _make_room(self, size: int, control: bool) -> bool:
         if self._rotate(size, control):
@@ -122,10 +134,16 @@ class Segments:
         allowance = MAX_SEGMENT_BYTES if control else 0
         if self._used + capacity > self._quota + allowance:
             return False
+        before = self.limit, self._capacity
+        self._rotating, self.limit, self._capacity = True, -1, 0
         try:
-            self._open(capacity)
+            self._open(capacity, before[1])
         except OSError:  # no space left, or no permission any more
             return False
+        finally:
+            if self.limit == -1:
+                self.limit, self._capacity = before
+            self._rotating = False
         return True
 
     def _next_capacity(self) -> int:
@@ -139,9 +157,9 @@ class Segments:
 
     def open_first(self) -> None:
         """Raises OSError where the directory cannot be written."""
-        self._open(self._next_capacity())
+        self._open(self._next_capacity(), 0)
 
-    def _open(self, capacity: int) -> None:
+    def _open(self, capacity: int, last_capacity: int) -> None:
         capacity += -capacity % 8
         first = self.position if self._number else 0
         hidden = self._directory / "next"
@@ -150,7 +168,7 @@ class Segments:
         view[0 : SEGMENT_HEADER.size] = SEGMENT_HEADER.pack(SEGMENT_MAGIC, first, capacity)
         hidden.rename(self._directory / segment_name(self._number + 1))
         if self._number:
-            self._kept.append((first, self._capacity))
+            self._kept.append((first, last_capacity))
         self._used += capacity
         self._number += 1
         self._first, self._capacity = first, capacity

@@ -56,6 +56,7 @@ _STATES = {
     "FINISHED": Run.STATE_FINISHED,
     "FAILED": Run.STATE_FAILED,
     "KILLED": Run.STATE_KILLED,
+    "LOST": Run.STATE_LOST,
 }
 
 
@@ -94,7 +95,7 @@ class Runs:
             experiment_id=experiment_id,
             name=name,
             description=description,
-            state=_state(state),
+            state=_state("run.state", state),
             user=user,
             source=source,
             parent_run_id=parent_run_id,
@@ -204,7 +205,7 @@ class Runs:
         ``after``: once these writers have reached these sequences, and not before.
         """
         request = FinishRunRequest(
-            run_id=run_id, state=_state(state), end_time=timestamp(end_time), after=after
+            run_id=run_id, state=_state("state", state), end_time=timestamp(end_time), after=after
         )
         response: FinishRunResponse = self._call("FinishRun", request)
         return response.run
@@ -268,8 +269,8 @@ def _view(name: str) -> RunView:
         raise invalid("view", f"{name!r} is neither BASIC nor FULL") from None
 
 
-def _state(name: str) -> Run.State:
+def _state(field: str, name: str) -> Run.State:
     try:
         return _STATES[name.upper()]
     except KeyError:
-        raise invalid("state", f"{name!r} is none; FINISHED, FAILED and KILLED end a run") from None
+        raise invalid(field, f"{name!r} is none; FINISHED, FAILED and KILLED end a run") from None

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from runwire._errors import RunwireError
 from runwire._uploader_delivery import Delivery, pause_s
-from runwire._uploader_link import CallFailed, Link
+from runwire._uploader_link import Link, is_away, is_passing
 from runwire._uploader_outbox import Outbox
 from runwire._uploader_report import Report
 
@@ -52,7 +53,7 @@ class ArtifactDelivery:
             key = (outbox.run, position)
             try:
                 self._put(outbox.run_id, payload)
-            except CallFailed as error:
+            except RunwireError as error:
                 done = self._failed(outbox, payload, key, error)
             except Exception as error:  # a file that cannot be read must not stop the others
                 done = self._give_up(outbox, payload, str(error))
@@ -93,13 +94,13 @@ class ArtifactDelivery:
             local.unlink(missing_ok=True)
 
     def _failed(
-        self, outbox: Outbox, payload: dict[str, Any], key: tuple[int, int], error: CallFailed
+        self, outbox: Outbox, payload: dict[str, Any], key: tuple[int, int], error: RunwireError
     ) -> bool:
         """Whether to let it be."""
-        if not error.is_passing:
+        if not is_passing(error):
             return self._give_up(outbox, payload, str(error))
         with self._delivery.changed:
-            if error.server_is_away:
+            if is_away(error):
                 self._delivery.lost(error)
             failures = self._failures[key] = self._failures.get(key, 0) + 1
             pause = error.retry_after_s or pause_s(failures)

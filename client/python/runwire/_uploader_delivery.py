@@ -13,10 +13,14 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from runwire._batches import SealedBatch
+from runwire._errors import RunwireError
 from runwire._journal_format import ATTACH, CREATE, FINISH, split_writer_position
+from runwire._journal_refused import write_refused
 from runwire._journal_status import (
     AWAY,
     CONNECTED,
@@ -28,8 +32,8 @@ from runwire._journal_status import (
     RUN_STOP_REQUESTED,
     Status,
 )
-from runwire._uploader_link import CallFailed, Link
-from runwire._uploader_outbox import MAX_BATCH_BYTES, MIN_BATCH_BYTES, Event, Item, Outbox
+from runwire._uploader_link import Link, is_away, is_passing
+from runwire._uploader_outbox import MIN_BATCH_BYTES, Event, Item, Outbox
 from runwire._uploader_report import Report
 
 WORKERS = 4
@@ -38,10 +42,6 @@ _MAX_REOPENINGS = 5
 _MAX_FAULTS = 20
 # A rank or a forked child may be faster than the process that creates the run.
 CREATION_WAIT_S = 120.0
-
-
-class _Abandoned(Exception):
-    """The run's data cannot be delivered, ever: the reason."""
 
 
 @dataclass(slots=True)
@@ -56,13 +56,23 @@ class Contact:
 class Delivery:
     """Worker threads over the outboxes. ``changed`` is the lock of all state here."""
 
-    def __init__(self, link: Link, status: Status, report: Report, *, creation_wait_s: float):
+    def __init__(
+        self,
+        directory: Path,
+        link: Link,
+        status: Status,
+        report: Report,
+        *,
+        creation_wait_s: float,
+    ):
         self.changed = threading.Condition()
         self.contact = Contact()
         self.outboxes: dict[int, Outbox] = {}  # those with something to do
         self._link, self._status, self._report = link, status, report
         self._creation_wait_s = creation_wait_s
         self._began = time.monotonic()
+        self._directory = directory
+        self._refused: dict[str, str] = {}
         self._stopped = False
         self._threads: list[threading.Thread] = []
 
@@ -89,14 +99,11 @@ class Delivery:
             item = outbox.items[0] if outbox.items else None
             try:
                 done = self._deliver(outbox, item)
-            except CallFailed as error:
-                self._settle(lambda: self._failed(outbox, item, error))
-            except _Abandoned as error:
-                reason = str(error)
-                self._settle(lambda: self.refuse(outbox, reason))
+            except RunwireError as error:
+                self._settle(partial(self._failed, outbox, item, error))
             except Exception:  # a fault of ours with one run's data must not stop the others
                 self._report.log(traceback.format_exc())
-                self._settle(lambda: self._fault(outbox))
+                self._settle(partial(self._fault, outbox))
             else:
                 self._settle(done)
             with self.changed:
@@ -157,7 +164,7 @@ class Delivery:
             self._link.resume_run(outbox.run_id)
         try:
             self._link.log_batch(outbox.run_id, None)
-        except CallFailed as error:
+        except RunwireError as error:
             if error.reason != "RUN_SEALED":
                 raise
             self._reopen(outbox)
@@ -173,9 +180,7 @@ class Delivery:
         self._heed(outbox, response.advice)
         for rejection in response.ack.rejections:
             fault = rejection.fault
-            self.reject(
-                outbox, rejection.key, rejection.points, f"{fault.reason}: {fault.message}"
-            )
+            self.reject(outbox, rejection.key, rejection.points, f"{fault.reason}: {fault.message}")
         ack = response.ack
         if (ack.committed_sequence, ack.position) != (batch.sequence, batch.position):
             self._report.log(
@@ -193,7 +198,7 @@ class Delivery:
         if event.kind == FINISH:
             self._status.flag_run(outbox.run, RUN_FINISHED)
             self._status.clear_run(outbox.run, RUN_OPEN)
-            outbox.opened, outbox.reopened_from = False, None
+            outbox.reopened_from = None
         else:
             outbox.opened = True
             self._status.clear_run(outbox.run, RUN_FINISHED | RUN_REFUSED)
@@ -222,11 +227,11 @@ class Delivery:
 
     # What went wrong ---------------------------------------------------------
 
-    def _failed(self, outbox: Outbox, item: Item | None, error: CallFailed) -> None:
+    def _failed(self, outbox: Outbox, item: Item | None, error: RunwireError) -> None:
         outbox.failures += 1
-        if error.server_is_away:
+        if is_away(error):
             self.lost(error)
-        elif error.is_passing:
+        elif is_passing(error):
             outbox.wait(error.retry_after_s or pause_s(outbox.failures))
         elif item is None:
             # Whatever it is, the next thing that is sent will meet it, too.
@@ -238,11 +243,11 @@ class Delivery:
             outbox.reopenings += 1
             self._report.log(f"run {outbox.run_id}: {error}; resuming it")
             outbox.items.appendleft(Event(ATTACH, item.start, {"resume": False}))
-        elif error.is_too_large and isinstance(item, SealedBatch) and self._shrink(outbox):
+        elif error.reason == "TOO_LARGE" and isinstance(item, SealedBatch) and self._shrink(outbox):
             outbox.must_locate = True
         elif self._may_appear(item, error):
             outbox.wait(pause_s(min(outbox.failures, 5)))
-        elif error.code == "INTERNAL" and outbox.failures <= _MAX_FAULTS:
+        elif error.code_name == "INTERNAL" and outbox.failures <= _MAX_FAULTS:
             outbox.wait(pause_s(outbox.failures))
         else:
             self.refuse(outbox, str(error))
@@ -254,7 +259,7 @@ class Delivery:
         outbox.most_bytes = outbox.limit_bytes = max(MIN_BATCH_BYTES, outbox.limit_bytes // 2)
         return True
 
-    def _may_appear(self, item: Item, error: CallFailed) -> bool:
+    def _may_appear(self, item: Item, error: RunwireError) -> bool:
         return (
             error.reason == "NOT_FOUND"
             and isinstance(item, Event)
@@ -271,7 +276,9 @@ class Delivery:
 
     def refuse(self, outbox: Outbox, reason: str) -> None:
         """The run's data stays in the journal; the others go on. Called locked."""
-        outbox.refused = reason
+        outbox.refuse(reason)
+        self._refused[outbox.run_id] = reason
+        write_refused(self._directory, self._refused)
         self._status.flag_run(outbox.run, RUN_REFUSED)
         self._status.server_state = REFUSED
         self._report.say(
@@ -286,7 +293,7 @@ class Delivery:
         self._report.log(line)
         self._report.say(line + " (more of these: see uploader.log)", once=f"reject {outbox.run}")
 
-    def lost(self, error: CallFailed) -> None:
+    def lost(self, error: RunwireError) -> None:
         """The server did not answer a call. Called locked."""
         contact = self.contact
         contact.failures += 1
@@ -297,8 +304,7 @@ class Delivery:
         self._status.server_state = AWAY
         if contact.failures > 1:
             self._report.say(
-                f"{self._link.uri} does not answer ({error}); nothing is lost, "
-                "the data is sent when it is back.",
+                f"nothing is lost, it is sent later: {error}",
                 once="away",
             )
 

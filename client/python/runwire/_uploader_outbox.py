@@ -77,6 +77,7 @@ class Outbox:
     contact_at: float = 0.0
     min_interval_s: float = 0.0
     refused: str = ""
+    pinned_at: int | None = None  # from here on its data is kept, though it was refused
     reopenings: int = 0
     beat_due: bool = False
     must_locate: bool = False  # ask the server where it stands, then rewind
@@ -113,7 +114,7 @@ class Outbox:
     def feed_rows(self, chunk: Chunk, blocks: list[RowBlock]) -> bool:
         """Take a chunk's rows; False: too much at once, read it again in smaller pieces."""
         skip = self._skip(chunk.start)
-        if skip is None:
+        if skip is None or self._is_refused(chunk):
             return True
         wires = [self.ids.wire(block.schema) for block in blocks]
         rows = [block.rows for block in blocks]
@@ -130,6 +131,20 @@ class Outbox:
             builder.add_rows(wire, block)
         self.built_to = writer_position(chunk.end)
         return True
+
+    def _is_refused(self, chunk: Chunk) -> bool:
+        if self.refused and self.pinned_at is None:
+            self.pinned_at = chunk.start
+        return bool(self.refused)
+
+    def refuse(self, reason: str) -> None:
+        """Nothing of this run can be delivered; what it has to say stays where it is."""
+        self.pinned_at = self.oldest()
+        self.refused = reason
+        self.items.clear()
+        self.artifacts.clear()
+        self.builder = None
+        self.is_open, self.reopened_from = False, None
 
     def _skip(self, position: int) -> int | None:
         """Items of this record that the server has; None: all of them."""
@@ -168,6 +183,8 @@ class Outbox:
 
     def feed_event(self, kind: int, payload: dict[str, Any], chunk: Chunk) -> None:
         """A control record of this run."""
+        if self._is_refused(chunk):
+            return
         if kind == ARTIFACT:
             if chunk.start >= max(self.artifacts_from, self.fed_to):
                 self.artifacts[chunk.start] = payload
@@ -241,6 +258,11 @@ class Outbox:
     def is_idle(self) -> bool:
         return self.oldest() is None and not self.busy
 
+    def is_over(self) -> bool:
+        """Whether nobody has to think of it until it is fed again."""
+        waits = self.is_open or self.refused or self.reopened_from
+        return self.is_idle() and not waits
+
     def is_ready(self, now: float) -> bool:
         """Whether its first item, or a heartbeat, can go out now."""
         if self.busy or self.refused or self.rewind_to or now < self.ready_at:
@@ -259,7 +281,7 @@ class Outbox:
 def _clashes(builder: BatchBuilder, kind: int, key: str, value: Any) -> bool:
     """Whether the order of this entry and an earlier one of the batch matters."""
     if kind == PARAMS:
-        return builder.params.get(key, value) != value
+        return key in builder.params and builder.params[key] != value
     if kind == REMOVE_TAGS:
         return key in builder.tags
     return kind in (TAGS, DROPPED) and key in builder.removed_tags

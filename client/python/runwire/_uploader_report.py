@@ -24,11 +24,10 @@ class Report:
 
     def log(self, line: str) -> None:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        with self._lock:
-            # A full disk stops the log, not the upload.
-            with contextlib.suppress(OSError), self._path.open("a") as file:
-                if file.tell() < MAX_LOG_BYTES:
-                    file.write(f"{stamp} {line}\n")
+        # A full disk stops the log, not the upload.
+        with self._lock, contextlib.suppress(OSError), self._path.open("a") as file:
+            if file.tell() < MAX_LOG_BYTES:
+                file.write(f"{stamp} {line}\n")
 
     def say(self, line: str, *, once: str = "") -> None:
         """One line for the user; with ``once``, only the first under that name."""

@@ -52,7 +52,7 @@ def _start_thread(directory: Path) -> Callable[[], bool]:
     def upload() -> None:
         from runwire._uploader import main
 
-        main([str(directory)])
+        main([str(directory)], owns_terminal=False)
 
     worker = threading.Thread(target=upload, name="runwire-uploader", daemon=True)
     worker.start()

@@ -24,7 +24,7 @@ from runwire_server.metrics.intake import Entry, Points
 from runwire_server.retry import TransactionConflict
 from runwire_server.store import run as run_store
 from runwire_server.store.database import Transaction
-from runwire_server.store.tables import metric_frames, metric_writers, runs
+from runwire_server.store.tables import experiments, metric_frames, metric_writers, runs
 
 OPEN_STATES = frozenset((Run.STATE_SCHEDULED, Run.STATE_RUNNING, Run.STATE_LOST))
 
@@ -50,27 +50,46 @@ _TOUCH_RUNS = (
         revision=runs.c.revision + 1,
     )
 )
-_RUNS = sa.select(
-    runs.c.run_id,
-    runs.c.state,
-    runs.c.delete_time,
-    runs.c.stop_reason,
-    runs.c.pending_finish,
-    runs.c.summaries_stale,
-).order_by(runs.c.run_id)
+_RUNS = (
+    sa.select(
+        runs.c.run_id,
+        runs.c.state,
+        runs.c.delete_time,
+        # The id of its experiment where that is in the trash. Not a join: that would lock it.
+        sa.select(experiments.c.experiment_id)
+        .where(
+            experiments.c.experiment_id == runs.c.experiment_id,
+            experiments.c.delete_time.is_not(None),
+        )
+        .scalar_subquery()
+        .label("deleted_experiment"),
+        runs.c.stop_reason,
+        runs.c.pending_finish,
+        runs.c.summaries_stale,
+    )
+    .where(runs.c.run_id.in_(sa.bindparam("run_ids", expanding=True)))
+    .order_by(runs.c.run_id)
+)
 _WRITERS = sa.select(
     metric_writers.c.run_id,
     metric_writers.c.writer_id,
     metric_writers.c.committed_sequence,
     metric_writers.c.position,
     metric_writers.c.closed,
+).where(
+    metric_writers.c.run_id.in_(sa.bindparam("run_ids", expanding=True)),
+    metric_writers.c.writer_id.in_(sa.bindparam("writer_ids", expanding=True)),
 )
+# SQLite looks for pairs, (run_id, writer_id) IN ..., by a scan of the whole table; two
+# lists are probes of the key, but of every combination: so only for some runs at a time.
+_RUNS_A_QUERY = 16
 
 
 @dataclass(slots=True)
 class _Run:
     state: int
     delete_time: int | None
+    deleted_experiment: int | None
     stop_requested: bool
     pending_finish: bool
     stale: bool
@@ -135,18 +154,22 @@ class Group:
 
     def _load(self) -> None:
         run_ids = sorted({entry.run_id for entry in self._entries})
-        query = self._tx.locked(_RUNS.where(runs.c.run_id.in_(run_ids)))
-        for row in self._tx.execute(query):
+        for row in self._tx.execute(self._tx.locked(_RUNS), {"run_ids": run_ids}):
             self._runs[row.run_id] = _Run(
                 row.state,
                 row.delete_time,
+                row.deleted_experiment,
                 row.stop_reason is not None,
                 row.pending_finish is not None,
                 row.summaries_stale,
             )
-        pairs = sorted({(entry.run_id, entry.writer_id) for entry in self._entries})
-        key = sa.tuple_(metric_writers.c.run_id, metric_writers.c.writer_id)
-        for row in self._tx.execute(_WRITERS.where(key.in_(pairs))):
+        for start in range(0, len(run_ids), _RUNS_A_QUERY):
+            self._load_writers(set(run_ids[start : start + _RUNS_A_QUERY]))
+
+    def _load_writers(self, run_ids: set[str]) -> None:
+        writer_ids = {entry.writer_id for entry in self._entries if entry.run_id in run_ids}
+        wanted = {"run_ids": sorted(run_ids), "writer_ids": sorted(writer_ids)}
+        for row in self._tx.execute(_WRITERS, wanted):
             committed = row.committed_sequence
             self._writers[row.run_id, row.writer_id] = _Writer(
                 committed, row.position, row.closed, committed
@@ -177,6 +200,8 @@ class Group:
             raise NotFound("run", entry.run_id)
         if run.delete_time is not None:
             raise Deleted("run", entry.run_id)
+        if run.deleted_experiment is not None:
+            raise Deleted("experiment", run.deleted_experiment)
         writer = self._writers.get((entry.run_id, entry.writer_id))
         if writer is not None and entry.sequence <= writer.committed:
             return run, writer

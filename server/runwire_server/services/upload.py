@@ -232,8 +232,8 @@ def _open(
         renewed = blob.renew(tx, workspace, [declared.digest])
         if renewed:
             return None, Blob(digest=declared.digest, size_bytes=renewed[declared.digest])
-        held = upload.adopt(tx, workspace, declared.digest)
-        return held or upload.create(tx, workspace, declared), declared
+        adopted = upload.adopt(tx, workspace, declared.digest)
+        return adopted or upload.create(tx, workspace, declared), declared
 
 
 def _opened(held: Upload, limits: Limits) -> UploadBlobResponse:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,8 @@ exit codes:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (``sys.argv`` where None); returns its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows ASCII only
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -96,6 +99,8 @@ def _run(argv: list[str]) -> int:
         parser.error(_unknown(options.command))
     module = importlib.import_module(f"runwire._command.{COMMANDS[options.command][0]}")
     if hasattr(module, "run"):  # takes its arguments as they are
+        if hasattr(options, "tracking_uri"):
+            parser.error(f"{options.command} takes --backend-store-uri, not --tracking-uri")
         code: int = module.run(options.command, options.arguments)
         return code
     return _dispatch(module, options)

@@ -4,12 +4,11 @@ of it, or 'last') or a version (models:/NAME/7, models:/NAME@ALIAS)."""
 from __future__ import annotations
 
 import argparse
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runwire._command.failure import CommandError
-from runwire._command.find import connected, resolved, run_id_of
+from runwire._command.find import connected, resolved, run_id_of, take
 from runwire._command.options import Verbs, add_yes, count
 from runwire._command.output import Done, Size, Table, confirm, progress, size_text
 from runwire._command.resource import document, time_of
@@ -66,10 +65,10 @@ def ls(args: argparse.Namespace) -> Table:
     with connected(args) as client:
         owner = owner_of(client, args.owner)
         found = client.artifacts.list(**owner, prefix=args.path, recursive=args.recursive)
-        listed = list(islice(found, args.limit or None))
+        listed, more = take(found, args.limit)
     rows = [_row(one) for one in listed]
     columns = ("path", "size", "modified", "content")
-    return Table(columns, rows, [document(one) for one in listed], empty="no artifacts")
+    return Table(columns, rows, [document(one) for one in listed], empty="no artifacts", more=more)
 
 
 def get(args: argparse.Namespace) -> Done:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from itertools import islice
 from typing import Any
 
-from runwire._command.find import connected, experiment_of
+from runwire._command.find import connected, experiment_of, take
 from runwire._command.options import Verbs, add_listing, add_tags, add_yes
 from runwire._command.output import Done, Record, Table, confirm
 from runwire._command.resource import document, time_of
@@ -59,7 +58,7 @@ def ls(args: argparse.Namespace) -> Table:
         found = client.experiments.search(
             args.filter, order_by=args.order_by, show_deleted=args.deleted
         )
-        experiments = list(islice(found, args.limit or None))
+        experiments, more = take(found, args.limit)
     columns = ["id", "name", "created", "tags"]
     rows: list[list[object]] = [
         [one.experiment_id, one.name, time_of(one.create_time), _tags(one)] for one in experiments
@@ -69,7 +68,9 @@ def ls(args: argparse.Namespace) -> Table:
         rows = [
             [*row, time_of(one.delete_time)] for row, one in zip(rows, experiments, strict=True)
         ]
-    return Table(columns, rows, [document(one) for one in experiments], empty="no experiments")
+    return Table(
+        columns, rows, [document(one) for one in experiments], empty="no experiments", more=more
+    )
 
 
 def show(args: argparse.Namespace) -> Record:

@@ -44,7 +44,7 @@ def report(error: Exception, arguments: Sequence[str]) -> int:
 
         traceback.print_exception(error)
     message, hint, code = _explain(error)
-    line = " ".join(message.split())
+    line = "".join(one if one.isprintable() else " " for one in " ".join(message.split()))
     print(f"runwire: {line}" + (f" ({hint})" if hint else ""), file=sys.stderr)
     return code
 
@@ -61,7 +61,7 @@ def _explain(error: Exception) -> tuple[str, str, int]:
     if isinstance(error, ImportError):
         return str(error), "pip install 'runwire[server]' has all of it", FAILED
     if isinstance(error, ValueError):
-        return str(error), "", USAGE
+        return str(error), "", FAILED
     fault = f"{type(error).__name__}: {error}"
     return fault, "a fault of runwire; RUNWIRE_TRACEBACK=1 shows where", FAILED
 
@@ -74,10 +74,13 @@ def _explain_call(error: Exception) -> tuple[str, str, int]:
     hint = HINTS.get(reason, "")
     if isinstance(error, _errors.NotFoundError):
         listing = LISTS.get(metadata.get("kind", ""), "")
-        return str(error), hint or (f"{listing} shows what there is" if listing else ""), NOT_FOUND
+        return (
+            str(error),
+            hint or (f"'{listing}' shows what there is" if listing else ""),
+            NOT_FOUND,
+        )
     if isinstance(error, _errors.InvalidArgumentError):
         return str(error), hint, USAGE
-    if isinstance(error, _errors.UnavailableError):
-        away = "'runwire doctor' looks closer, 'runwire server' starts one"
-        return str(error), hint or away, AWAY
+    if isinstance(error, _errors.UnavailableError | _errors.DeadlineExceededError):
+        return str(error), hint or "'runwire doctor' looks closer", AWAY
     return str(error), hint, FAILED

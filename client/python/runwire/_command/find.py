@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runwire._command.failure import NOT_FOUND, USAGE, CommandError
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from runwire import Client
     from runwire.v1.experiment_pb2 import Experiment
     from runwire.v1.model_pb2 import ModelVersion
+
+T = TypeVar("T")
 
 _WHOLE = re.compile(r"[0-9a-f]{32}")
 _PREFIX = re.compile(r"[0-9a-f]{4,31}")
@@ -43,6 +45,13 @@ def _check_local(uri: str) -> None:
         raise CommandError(f"there is no data in {path}", hint, NOT_FOUND)
 
 
+def take(found: Iterable[T], limit: int) -> tuple[list[T], bool]:
+    """The first ``limit`` (0: all), and whether there are more."""
+    items = list(islice(found, limit + 1 if limit else None))
+    more = bool(limit) and len(items) > limit
+    return (items[:limit] if more else items), more
+
+
 def experiment_of(client: Client, text: str) -> Experiment:
     """An experiment by its id or its name; a name of digits only is found by its id first."""
     from runwire._errors import NotFoundError
@@ -55,8 +64,11 @@ def experiment_of(client: Client, text: str) -> Experiment:
     return client.experiments.get(name=text)
 
 
-def run_id_of(client: Client, text: str) -> str:
-    """A run by its id, by the unique beginning of one (four digits or more), or ``last``."""
+def run_id_of(client: Client, text: str, *, deleted: bool = False) -> str:
+    """A run by its id, by the unique beginning of one (four digits or more), or ``last``.
+
+    ``deleted``: runs in the trash are found by their beginning too.
+    """
     if _WHOLE.fullmatch(text):
         return text
     if text == "last":
@@ -67,7 +79,12 @@ def run_id_of(client: Client, text: str) -> str:
     if not _PREFIX.fullmatch(text):
         hint = "an id of 32 hex digits, its first four or more, or 'last'"
         raise CommandError(f"{text!r} is no run", hint, NOT_FOUND)
-    found = list(islice(client.runs.search(filter=f"run_id LIKE '{text}%'", page_size=2), 2))
+    found = list(
+        islice(
+            client.runs.search(filter=f"run_id LIKE '{text}%'", page_size=2, show_deleted=deleted),
+            2,
+        )
+    )
     if len(found) == 1:
         return found[0].run_id
     problem = "more than one run begins" if found else "no run begins"

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from runwire._command.failure import NOT_FOUND, CommandError
-from runwire._command.find import connected, run_id_of
+from runwire._command.find import connected, run_id_of, take
 from runwire._command.options import Verbs, count
 from runwire._command.output import Table
 from runwire._command.resource import document
@@ -49,7 +49,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def ls(args: argparse.Namespace) -> Table:
     with connected(args) as client:
         found = client.metrics.list(run_id_of(client, args.run), key_prefix=args.prefix)
-        series = list(islice(found, args.limit or None))
+        series, more = take(found, args.limit)
     columns = (
         "key",
         "points",
@@ -62,7 +62,7 @@ def ls(args: argparse.Namespace) -> Table:
         "not finite",
     )
     return Table(columns, [_row(one) for one in series], [document(one) for one in series],
-                 empty="no metrics")  # fmt: skip
+                 empty="no metrics", more=more)  # fmt: skip
 
 
 def show(args: argparse.Namespace) -> Table:

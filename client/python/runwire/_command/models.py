@@ -4,14 +4,14 @@ MODEL/STAGE where something is read."""
 from __future__ import annotations
 
 import argparse
-from itertools import islice
 from typing import Any
 
+from runwire._command import model_table
 from runwire._command.failure import USAGE, CommandError
-from runwire._command.find import connected, resolved, run_id_of, version_of
+from runwire._command.find import connected, resolved, run_id_of, take, version_of
 from runwire._command.options import Verbs, add_listing, add_tags, add_yes, count
-from runwire._command.output import Done, Id, Record, Table, confirm
-from runwire._command.resource import document, enum_name, time_of
+from runwire._command.output import Done, Record, Table, confirm
+from runwire._command.resource import document, time_of
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -130,31 +130,21 @@ def _add_changes(verbs: Verbs) -> None:
 def ls(args: argparse.Namespace) -> Table:
     with connected(args) as client:
         found = client.models.search(args.filter, order_by=args.order_by)
-        models = list(islice(found, args.limit or None))
+        models, more = take(found, args.limit)
     rows = [
-        (one.name, one.latest_version, _aliases(one), time_of(one.update_time)) for one in models
+        (one.name, one.latest_version, model_table.aliases(one), time_of(one.update_time))
+        for one in models
     ]
     columns = ("model", "latest", "aliases", "changed")
-    return Table(columns, rows, [document(one) for one in models], empty="no models")
+    return Table(columns, rows, [document(one) for one in models], empty="no models", more=more)
 
 
 def show(args: argparse.Namespace) -> Record:
     with connected(args) as client:
         if "/" in args.model or "@" in args.model:
-            return _version_record(resolved(client, args.model))
+            return model_table.version_record(resolved(client, args.model))
         model = client.models.get(args.model)
-    fields: list[tuple[str, object]] = [
-        ("model", model.name),
-        ("workspace", model.workspace),
-        ("description", model.description),
-        ("latest version", model.latest_version),
-        ("stages", list(model.stages)),
-        ("created", time_of(model.create_time)),
-        ("changed", time_of(model.update_time)),
-    ]
-    fields += [(f"@{name}", model.aliases[name]) for name in sorted(model.aliases)]
-    fields += [(f"tags.{key}", model.tags[key]) for key in sorted(model.tags)]
-    return Record(fields, document(model))
+    return model_table.record(model)
 
 
 def versions(args: argparse.Namespace) -> Table:
@@ -166,24 +156,27 @@ def versions(args: argparse.Namespace) -> Table:
         found = client.models.search_versions(
             " AND ".join(one for one in (of_model, wanted) if one), order_by=args.order_by
         )
-        listed = list(islice(found, args.limit or None))
-    return _version_table(listed)
+        listed, more = take(found, args.limit)
+    return model_table.version_table(listed, more)
 
 
 def resolve(args: argparse.Namespace) -> Table:
     with connected(args) as client:
-        return _version_table([resolved(client, one) for one in args.reference])
+        return model_table.version_table([resolved(client, one) for one in args.reference])
 
 
 def events(args: argparse.Namespace) -> Table:
     with connected(args) as client:
         found = client.models.list_events(args.model, alias=args.alias)
-        listed = list(islice(found, args.limit or None))
+        listed, more = take(found, args.limit)
     rows = [
-        (time_of(one.time), one.model, _happened(one), one.actor, one.comment) for one in listed
+        (time_of(one.time), one.model, model_table.happened(one), one.actor, one.comment)
+        for one in listed
     ]
     columns = ("time", "model", "what", "who", "comment")
-    return Table(columns, rows, [document(one) for one in listed], empty="nothing happened")
+    return Table(
+        columns, rows, [document(one) for one in listed], empty="nothing happened", more=more
+    )
 
 
 def create_(args: argparse.Namespace) -> Done:
@@ -287,58 +280,3 @@ def quoted(text: str) -> str:
 def _version_done(version: Any, done: str) -> Done:
     return Done(f"{done} {version.model}/{version.version}", str(version.version),
                 document(version))  # fmt: skip
-
-
-def _version_table(listed: list[Any]) -> Table:
-    rows = [
-        (
-            one.model,
-            one.version,
-            one.stage,
-            list(one.aliases),
-            Id(one.source_run_id) if one.source_run_id else one.source_uri,
-            one.source_path,
-            time_of(one.create_time),
-        )
-        for one in listed
-    ]
-    columns = ("model", "version", "stage", "aliases", "source", "path", "created")
-    return Table(columns, rows, [document(one) for one in listed], empty="no versions")
-
-
-def _version_record(version: Any) -> Record:
-    fields: list[tuple[str, object]] = [
-        ("model", version.model),
-        ("version", version.version),
-        ("stage", version.stage),
-        ("aliases", list(version.aliases)),
-        ("description", version.description),
-        ("source run", version.source_run_id),
-        ("source path", version.source_path),
-        ("source uri", version.source_uri),
-        ("tree digest", version.tree_digest),
-        ("signature", version.signature),
-        ("creator", version.creator),
-        ("created", time_of(version.create_time)),
-        ("changed", time_of(version.update_time)),
-    ]
-    fields += [(f"tags.{key}", version.tags[key]) for key in sorted(version.tags)]
-    return Record(fields, document(version))
-
-
-def _aliases(model: Any) -> list[str]:
-    return [f"{name}={model.aliases[name]}" for name in sorted(model.aliases)]
-
-
-def _happened(event: Any) -> str:
-    kind = enum_name(event.DESCRIPTOR.fields_by_name["kind"].enum_type, event.kind)
-    was = event.previous_version or "unset"
-    told = {
-        "VERSION_CREATED": f"version {event.version} published",
-        "ALIAS_MOVED": f"@{event.alias} to version {event.version} from {was}",
-        "ALIAS_REMOVED": f"@{event.alias} removed from version {event.previous_version}",
-        "STAGE_CHANGED": f"version {event.version} to {event.stage} from {event.previous_stage}",
-        "VERSION_DELETED": f"version {event.version} deleted",
-        "MODEL_DELETED": "model deleted",
-    }
-    return told.get(kind, kind)

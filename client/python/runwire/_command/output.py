@@ -1,9 +1,9 @@
 """What a command prints, in one of three styles.
 
 - ``--json``: one JSON document.
-- a terminal with rich installed: tables, times and sizes for people.
-- else tab-separated lines without a header, whole values, times in ISO 8601: a contract
-  for scripts. Tabs and line ends inside a value become spaces.
+- a terminal with rich installed: tables; times (in your zone), durations and sizes for people.
+- else tab-separated lines without a header, whole values, times in ISO 8601, durations in
+  seconds: a contract for scripts. Tabs and line ends inside a value become spaces.
 
 rich is imported in this module only, and only for a terminal.
 """
@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
 from runwire._command.failure import CommandError
@@ -60,6 +60,7 @@ class Table:
     document: object
     marked: frozenset[int] = frozenset()
     empty: str = "nothing found"
+    more: bool = False  # there is more than the limit let through
     code: int = 0
 
 
@@ -111,7 +112,7 @@ def _finite(value: object) -> object:
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(one) for one in value]
-    return value.isoformat() if isinstance(value, datetime) else value
+    return iso_text(value) if isinstance(value, datetime) else value
 
 
 def _show_table(table: Table, style: Style, *, header: bool = True) -> None:
@@ -130,11 +131,15 @@ def _show_table(table: Table, style: Style, *, header: bool = True) -> None:
     for number, name in enumerate(table.columns):
         right = all(_is_number(row[number]) for row in table.rows)
         first = "cyan" if number == 0 else ""
-        drawn.add_column(name, justify="right" if right else "left", style=first, overflow="fold")
+        drawn.add_column(
+            Text(_pretty(name)), justify="right" if right else "left", style=first, overflow="fold"
+        )
     for index, row in enumerate(table.rows):
         bold = "bold yellow" if index in table.marked else None
         drawn.add_row(*(Text(_pretty(value)) for value in row), style=bold)
     _console(style, sys.stdout).print(drawn)
+    if table.more:
+        print("… there are more: --limit N, or 0 for all", file=sys.stderr)
 
 
 def _console(style: Style, file: TextIO) -> Any:
@@ -151,7 +156,9 @@ def _plain(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return iso_text(value)
+    if isinstance(value, timedelta):
+        return repr(value.total_seconds())
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -168,6 +175,8 @@ def _pretty(value: object) -> str:
         return value.short
     if isinstance(value, Size):
         return size_text(value)
+    if isinstance(value, timedelta):
+        return duration_text(value.total_seconds())
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
@@ -175,6 +184,22 @@ def _pretty(value: object) -> str:
     # A terminal obeys control characters; what a stranger logged must not.
     text = "" if value is None else str(value)
     return "".join(one if one.isprintable() or one == "\n" else "�" for one in text)
+
+
+def iso_text(time: datetime) -> str:
+    """ "2026-11-20T21:27:58.825596Z"."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def duration_text(seconds: float) -> str:
+    """ "16 ms", "4.6 s", "3:05", "27:03:05"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def size_text(size_bytes: int) -> str:

@@ -47,13 +47,13 @@ def is_attribute(column: str) -> bool:
     return column in ATTRIBUTES
 
 
-def listing(runs: Sequence[Any], columns: Sequence[str]) -> Table:
+def listing(runs: Sequence[Any], columns: Sequence[str], *, more: bool) -> Table:
     rows = [
         [ATTRIBUTES[name](run) for name in LISTED] + [value(run, name) for name in columns]
         for run in runs
     ]
     headers = ["run", "name", "experiment", "state", "started", "duration", "user", *columns]
-    return Table(headers, rows, [document(run) for run in runs], empty="no runs")
+    return Table(headers, rows, [document(run) for run in runs], empty="no runs", more=more)
 
 
 def value(run: Any, column: str) -> object:
@@ -76,8 +76,7 @@ def duration(run: Any) -> timedelta | None:
     start, end = time_of(run.start_time), time_of(run.end_time)
     if start is None or (end is None and state(run) != "RUNNING"):
         return None
-    taken = (end or datetime.now(UTC)) - start
-    return taken - timedelta(microseconds=taken.microseconds) if taken.seconds > 9 else taken
+    return (end or datetime.now(UTC)) - start
 
 
 def record(run: Any) -> Record:
@@ -114,11 +113,11 @@ def comparison(runs: Sequence[Any], *, only_differences: bool) -> Table:
 
 
 def _compared(runs: Sequence[Any]) -> list[tuple[str, list[object]]]:
-    found: list[tuple[str, list[object]]] = [
-        ("state", [state(run) for run in runs]),
-        ("user", [run.user for run in runs]),
-        ("git_commit", [run.source.git_commit for run in runs]),
-    ]
+    found: list[tuple[str, list[object]]] = []
+    for name in ("state", "user", "git_commit", "source"):
+        values = [ATTRIBUTES[name](run) for run in runs]
+        if any(values):
+            found.append((name, values))
     for kind in ("params", "metrics", "tags"):
         maps = [getattr(run, kind) for run in runs]
         for key in sorted(set().union(*maps)):

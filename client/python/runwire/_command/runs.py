@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from itertools import islice
 from typing import Any
 
 from runwire._command import run_table
-from runwire._command.find import connected, experiment_of, run_id_of
+from runwire._command.find import connected, experiment_of, run_id_of, take
 from runwire._command.options import Verbs, add_listing, add_tags, add_yes
 from runwire._command.output import Done, Record, Table, confirm
 from runwire._command.resource import document
@@ -116,12 +115,14 @@ def ls(args: argparse.Namespace) -> Table:
             columns=[name for name in columns if not run_table.is_attribute(name)],
             show_deleted=args.deleted,
         )
-        return run_table.listing(list(islice(found, args.limit or None)), columns)
+        runs, more = take(found, args.limit)
+    return run_table.listing(runs, columns, more=more)
 
 
 def show(args: argparse.Namespace) -> Record:
     with connected(args) as client:
-        return run_table.record(client.runs.get(run_id_of(client, args.run)))
+        run_id = run_id_of(client, args.run, deleted=True)
+        return run_table.record(client.runs.get(run_id))
 
 
 def compare(args: argparse.Namespace) -> Table:
@@ -189,9 +190,9 @@ def delete(args: argparse.Namespace) -> Done:
 
 def restore(args: argparse.Namespace) -> Done:
     with connected(args) as client:
-        # A run in the trash is not found by its first digits.
-        restored = [client.runs.restore(run_id) for run_id in args.run]
-    return _many(f"restored {_count(args.run)}", restored)
+        run_ids = [run_id_of(client, one, deleted=True) for one in args.run]
+        restored = [client.runs.restore(run_id) for run_id in run_ids]
+    return _many(f"restored {_count(run_ids)}", restored)
 
 
 def _state(run: Any) -> Done:

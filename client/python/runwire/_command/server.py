@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from runwire._command.failure import CommandError
+from runwire._command.failure import USAGE, CommandError
 from runwire._command.options import CommandParser
 
 
@@ -57,5 +57,7 @@ def _upgrade(uri: str) -> int:
             changed = migrations.upgrade(db)
     except ServiceError as error:
         raise CommandError(error.message) from error
+    except ValueError as error:  # a URI of a database that is not supported
+        raise CommandError(str(error), code=USAGE) from error
     print(f"{'upgraded to' if changed else 'already at'} revision {migrations.HEAD}")
     return 0

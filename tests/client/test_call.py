@@ -1,0 +1,476 @@
+"""Deadlines, retries, errors, streams and forks of calls, against servers that misbehave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any, cast
+
+import grpc
+import pytest
+import runwire
+from runwire import _call
+from runwire._call import Caller
+from runwire._connect import connect
+from runwire._fork import gate
+from runwire.v1 import (
+    metric_service_pb2_grpc,
+    run_service_pb2_grpc,
+    server_service_pb2_grpc,
+)
+from runwire.v1.metric_service_pb2 import ReadSeriesRequest, ReadSeriesResponse
+from runwire.v1.run_pb2 import Run
+from runwire.v1.run_service_pb2 import GetRunRequest, GetRunResponse
+from runwire.v1.server_service_pb2 import GetServerInfoResponse
+from runwire_server import errors
+from runwire_server.interceptors import CallInterceptor
+
+Script = list[BaseException | None]
+
+
+class _Runs(run_service_pb2_grpc.RunServiceServicer):
+    """Answers GetRun as its script says, one entry a call; then well."""
+
+    def __init__(self, script: Script):
+        self.script = script
+        self.calls: list[dict[str, str]] = []
+
+    def GetRun(self, request: GetRunRequest, context: grpc.ServicerContext) -> GetRunResponse:
+        self.calls.append({str(k): str(v) for k, v in context.invocation_metadata() or ()})
+        fault = self.script.pop(0) if self.script else None
+        if fault is not None:
+            raise fault
+        return GetRunResponse(run=Run(run_id=request.run_id))
+
+    def StopRun(self, request: Any, context: grpc.ServicerContext) -> Any:
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "not yours")
+
+
+class _Metrics(metric_service_pb2_grpc.MetricServiceServicer):
+    """Reads ten responses, and is cut after each third."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.release = threading.Event()
+
+    def ReadSeries(
+        self, request: ReadSeriesRequest, context: grpc.ServicerContext
+    ) -> Iterator[ReadSeriesResponse]:
+        start = int(request.resume or b"0")
+        self.starts.append(start)
+        for number in range(start, 10):
+            if number == start + 3:
+                raise errors.Draining(0.0)
+            yield ReadSeriesResponse(
+                run_id="r",
+                key="k",
+                points=ReadSeriesResponse.Points(steps=[number], times_micros=[0], values=[0.5]),
+                resume=b"%d" % (number + 1),
+            )
+
+    def StreamBatches(self, requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        context.add_callback(self.release.set)
+        self.release.wait(30)
+        yield from ()
+
+
+class _Info(server_service_pb2_grpc.ServerServiceServicer):
+    """Takes its time."""
+
+    def GetServerInfo(self, request: Any, context: grpc.ServicerContext) -> GetServerInfoResponse:
+        time.sleep(0.05)
+        return GetServerInfoResponse(version="slow")
+
+
+# The generated base classes are abstract, and these answer one method each.
+Runs, Metrics, Info = cast(Any, _Runs), cast(Any, _Metrics), cast(Any, _Info)
+ADDERS: dict[type, Any] = {
+    _Runs: run_service_pb2_grpc.add_RunServiceServicer_to_server,
+    _Metrics: metric_service_pb2_grpc.add_MetricServiceServicer_to_server,
+    _Info: server_service_pb2_grpc.add_ServerServiceServicer_to_server,
+}
+
+
+@contextmanager
+def serving(*servicers: Any, typed_errors: bool = True) -> Iterator[str]:
+    interceptors: list[grpc.ServerInterceptor] = [CallInterceptor()] if typed_errors else []
+    server = grpc.server(ThreadPoolExecutor(8), interceptors=interceptors)
+    for servicer in servicers:
+        ADDERS[type(servicer)](servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"grpc://127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@contextmanager
+def calling(*servicers: Any, **options: Any) -> Iterator[runwire.Client]:
+    with serving(*servicers) as uri, runwire.Client(uri, **options) as client:
+        yield client
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each wait between attempts was to be; none of them waits."""
+    taken: list[float] = []
+    monkeypatch.setattr("runwire._call.time.sleep", taken.append)
+    return taken
+
+
+# Errors -----------------------------------------------------------------------------------
+
+
+def test_error_over_a_socket_has_reason_and_metadata() -> None:
+    runs = Runs([errors.NotFound("run", "x")])
+    with calling(runs) as client, pytest.raises(runwire.NotFoundError) as caught:
+        client.runs.get("x")
+    assert str(caught.value) == "no run 'x'"
+    assert caught.value.reason == "NOT_FOUND"
+    assert caught.value.metadata == {"kind": "run", "key": "x"}
+    assert caught.value.code_name == "NOT_FOUND"
+
+
+def test_code_without_details_becomes_its_class() -> None:
+    with (
+        serving(Runs([]), typed_errors=False) as uri,
+        runwire.Client(uri) as client,
+        pytest.raises(runwire.PermissionDeniedError, match="not yours"),
+    ):
+        client.runs.stop("x")
+
+
+def test_driver_error_of_the_server_is_internal_and_tells_its_request_id() -> None:
+    with (
+        calling(Runs([ZeroDivisionError("secret")])) as client,
+        pytest.raises(runwire.InternalError) as caught,
+    ):
+        client.runs.get("x")
+    assert caught.value.reason == "INTERNAL"
+    assert "secret" not in str(caught.value)
+    assert caught.value.metadata["request_id"]
+
+
+def test_method_that_the_server_lacks_is_unimplemented() -> None:
+    with calling(Runs([])) as client, pytest.raises(runwire.UnimplementedError):
+        client.experiments.get("0")
+
+
+def test_100_mb_message_is_too_large() -> None:
+    with calling(Runs([])) as client, pytest.raises(runwire.ResourceExhaustedError) as caught:
+        client.runs.update("x", description="d" * 100_000_000)
+    assert caught.value.reason == "TOO_LARGE"
+
+
+def test_server_that_is_away_is_named_with_what_to_check(naps: list[float]) -> None:
+    with (
+        runwire.Client("grpc://127.0.0.1:1") as client,
+        pytest.raises(runwire.UnavailableError) as caught,
+    ):
+        client.runs.get("x")
+    assert "grpc://127.0.0.1:1" in str(caught.value)
+    assert "5001" in str(caught.value)
+    assert caught.value.reason == ""
+    assert len(naps) == _call.ATTEMPTS - 1
+
+
+def test_something_that_is_no_grpc_server_is_unavailable(naps: list[float]) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_answer_http, args=(listener,), daemon=True).start()
+        uri = f"grpc://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            runwire.Client(uri, timeout_s=5) as client,
+            pytest.raises(runwire.UnavailableError, match="no Runwire server answers"),
+        ):
+            client.runs.get("x")
+
+
+def _answer_http(listener: Any) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+# Deadlines and retries --------------------------------------------------------------------
+
+
+def test_call_ends_at_its_deadline() -> None:
+    with (
+        calling(Info(), timeout_s=0.01) as client,
+        pytest.raises(runwire.DeadlineExceededError) as caught,
+    ):
+        client.server_info()
+    assert "did not answer in time" in str(caught.value)
+
+
+def test_deadline_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNWIRE_TIMEOUT_S", "7.5")
+    assert Caller(connect("grpc://localhost")).timeout_s == 7.5
+    monkeypatch.setenv("RUNWIRE_TIMEOUT_S", "soon")
+    with pytest.raises(runwire.InvalidArgumentError, match="RUNWIRE_TIMEOUT_S"):
+        Caller(connect("grpc://localhost"))
+
+
+def test_passing_failure_is_tried_again_and_not_seen(naps: list[float]) -> None:
+    runs = Runs([errors.Draining(0.5), errors.Overloaded(1.5)])
+    with calling(runs) as client:
+        assert client.runs.get("x").run_id == "x"
+    assert len(runs.calls) == 3
+    assert 0.5 <= naps[0] <= 0.5 + _call.FIRST_DELAY_S, "what RetryInfo asks for, and jitter"
+    assert 1.5 <= naps[1] <= 1.5 + 2 * _call.FIRST_DELAY_S
+
+
+def test_waiting_ends_with_the_patience_of_a_person(naps: list[float]) -> None:
+    with (
+        calling(Runs([errors.Overloaded(60)] * 9)) as client,
+        pytest.raises(runwire.UnavailableError) as caught,
+    ):
+        client.runs.get("x")
+    assert caught.value.reason == "OVERLOADED"
+    assert naps == []
+
+
+def test_waiting_ends_with_the_deadline(naps: list[float]) -> None:
+    runs = Runs([errors.Overloaded(3.0)] * 9)
+    with calling(runs, timeout_s=2.0) as client, pytest.raises(runwire.UnavailableError):
+        client.runs.get("x")
+    assert (len(runs.calls), naps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        errors.NotFound("run", "x"),
+        errors.EtagMismatch("1"),
+        errors.StorageUnavailable("the disk is full"),
+        errors.TooLarge("f", 2, 1),
+        ZeroDivisionError(),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_lasting_failure_is_told_at_once(fault: Exception, naps: list[float]) -> None:
+    runs = Runs([fault])
+    with calling(runs) as client, pytest.raises(runwire.RunwireError):
+        client.runs.get("x")
+    assert (len(runs.calls), naps) == (1, [])
+
+
+def test_only_what_the_protos_call_idempotent_is_repeatable() -> None:
+    with serving(Runs([])) as uri, closing(Caller(connect(uri))) as caller:
+        metrics, runs = (
+            metric_service_pb2_grpc.MetricServiceStub,
+            run_service_pb2_grpc.RunServiceStub,
+        )
+        assert caller._method(runs, "GetRun").is_repeatable
+        assert caller._method(runs, "CreateRun").is_repeatable
+        assert not caller._method(metrics, "StreamBatches").is_repeatable
+
+
+def _fails(call: Callable[[], object]) -> bool:
+    with pytest.raises(runwire.UnavailableError):
+        call()
+    return True
+
+
+def test_client_finds_a_server_again_that_came_back() -> None:
+    with serving(Runs([])) as uri, runwire.Client(uri) as client:
+        assert client.runs.get("x").run_id == "x"
+        port = int(uri.rpartition(":")[2])
+    server = grpc.server(ThreadPoolExecutor(2))
+    run_service_pb2_grpc.add_RunServiceServicer_to_server(Runs([]), server)
+    with runwire.Client(uri) as client:
+        assert _fails(lambda: client.runs.get("x"))
+        server.add_insecure_port(f"127.0.0.1:{port}")
+        server.start()
+        try:
+            assert client.runs.get("y").run_id == "y"
+        finally:
+            server.stop(None).wait()
+
+
+# What is sent -----------------------------------------------------------------------------
+
+
+def test_call_tells_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNWIRE_TOKEN", "s3cret")
+    runs = Runs([])
+    with calling(runs) as client:
+        client.runs.get("x")
+    (metadata,) = runs.calls
+    assert metadata["runwire-client"] == f"python/{runwire.__version__}"
+    assert metadata["user-agent"].startswith(f"runwire-python/{runwire.__version__} ")
+    assert metadata["authorization"] == "Bearer s3cret"
+
+
+# Streams ----------------------------------------------------------------------------------
+
+
+def test_read_goes_on_after_each_cut_without_loss_or_repetition(naps: list[float]) -> None:
+    metrics = Metrics()
+    with calling(metrics) as client:
+        read = client.metrics.read("r")["r", "k"]
+    assert list(read.steps) == list(range(10))
+    assert metrics.starts == [0, 3, 6, 9]
+
+
+def test_stream_raises_typed_errors_while_it_is_read() -> None:
+    with calling(Runs([]), Metrics()) as client:
+        stream = client._caller.stream(
+            metric_service_pb2_grpc.MetricServiceStub, "ReadSeries", ReadSeriesRequest()
+        )
+        assert [next(stream).resume for _ in range(3)] == [b"1", b"2", b"3"]
+        with pytest.raises(runwire.UnavailableError) as caught:
+            next(stream)
+    assert caught.value.reason == "DRAINING"
+
+
+def test_closed_stream_is_cancelled_at_the_server() -> None:
+    metrics = Metrics()
+    with calling(metrics) as client:
+        stream = client.metrics.stream_batches(iter(()))
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(next, stream, None)
+            assert not waiting.done()
+            metrics.release.set()
+            assert waiting.result(timeout=10) is None
+
+
+# Forks ------------------------------------------------------------------------------------
+
+
+def _in_child(work: Callable[[], bool]) -> int:
+    """Fork; the child does its work and exits with 0 where it went well. Gives its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        signal.alarm(20)
+        code = 0 if work() else 2
+    finally:
+        os._exit(code)
+
+
+def _codes(pids: list[int]) -> list[int]:
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_25_forks_leave_every_child_and_the_parent_able_to_call() -> None:
+    stop = threading.Event()
+    counts = [0, 0]
+
+    def keep_calling(client: runwire.Client, which: int) -> None:
+        while not stop.is_set():
+            client.runs.get("x")
+            counts[which] += 1
+
+    with _in_another_process() as uri, runwire.Client(uri) as client:
+        client.server_info()
+        threads = [
+            threading.Thread(target=keep_calling, args=(client, which)) for which in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            callers = [_in_child(lambda: client.runs.get("y").run_id == "y") for _ in range(15)]
+            idle = [_in_child(lambda: True) for _ in range(10)]
+            assert _codes(callers + idle) == [0] * 25
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert min(counts) > 0
+        assert client.runs.get("z").run_id == "z"
+
+
+@contextmanager
+def _in_another_process() -> Iterator[str]:
+    """The misbehaving server, well-behaved, in a process that is not forked with us."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_call import Info, Runs, serving\n"
+        "with serving(Runs([]), Info()) as uri:\n"
+        "    print(uri, flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(Path(__file__).parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.communicate()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_child_of_a_fork_opens_local_mode_anew(client: runwire.Client) -> None:
+    run_id = client.runs.create(name="before").run_id
+    assert _codes([_in_child(lambda: client.runs.get(run_id).name == "before")]) == [0]
+    assert client.runs.get(run_id).name == "before"
+
+
+def test_fork_waits_for_calls_under_way_and_holds_new_ones_back() -> None:
+    order: list[str] = []
+    entered, leave = threading.Event(), threading.Event()
+
+    def call() -> None:
+        with gate.passing():
+            entered.set()
+            leave.wait(10)
+            order.append("call")
+
+    def fork() -> None:
+        gate._close()
+        order.append("fork")
+
+    caller, forker = threading.Thread(target=call), threading.Thread(target=fork)
+    caller.start()
+    entered.wait(10)
+    forker.start()
+    leave.set()
+    caller.join()
+    forker.join()
+    late = threading.Thread(target=call)
+    late.start()
+    assert order == ["call", "fork"]
+    gate._open()
+    late.join()
+    assert order == ["call", "fork", "call"]
+
+
+def test_client_can_be_pickled() -> None:
+    import pickle
+
+    with calling(Runs([])) as client, pickle.loads(pickle.dumps(client)) as copy:
+        assert copy.tracking_uri == client.tracking_uri
+        assert copy.runs.get("x").run_id == "x"
+
+
+def test_closed_client_says_so() -> None:
+    with calling(Runs([])) as client:
+        pass
+    with pytest.raises(runwire.RunwireError, match="is closed"):
+        client.runs.get("x")

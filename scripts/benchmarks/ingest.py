@@ -73,9 +73,7 @@ def _stored_points(uri: str, run_ids: list[str]) -> int:
     import runwire
 
     with runwire.Client(uri) as client:
-        return sum(
-            series.points for run_id in run_ids for series in client.metrics.list(run_id)
-        )
+        return sum(series.points for run_id in run_ids for series in client.metrics.list(run_id))
 
 
 def many_jobs(work: Work) -> dict[str, Any]:

@@ -242,6 +242,12 @@ class StorageUnavailable(ServiceError):
         super().__init__(f"storage: {problem}; nothing was written", retry_after_s=retry_after_s)
 
 
+class DataDamaged(ServiceError):
+    """What is stored is not what was written. ``metadata`` says which piece."""
+
+    code, reason = code_pb2.DATA_LOSS, "DATA_DAMAGED"
+
+
 class Internal(ServiceError):
     """A fault of ours: the log has the traceback under the request id."""
 

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesName
-from runwire.v1.metric_service_pb2 import ReadSeriesRequest, SeriesSelector
+import sqlalchemy as sa
+from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesInfo, SeriesName, WriteAck
+from runwire.v1.metric_service_pb2 import ListSeriesRequest, ReadSeriesRequest, SeriesSelector
 from runwire.v1.run_pb2 import Run
 from runwire_server.metrics import Engine
 from runwire_server.store import run
@@ -79,3 +80,28 @@ def points(engine: Engine, run_id: str, key: str = "loss", **fields: Any) -> Poi
             strict=True,
         )
     ]
+
+
+def series(engine: Engine, run_id: str, **fields: Any) -> list[SeriesInfo]:
+    """One page of the catalogue."""
+    return list(engine.list_series(ListSeriesRequest(run_id=run_id, **fields)).series)
+
+
+def send(
+    engine: Engine, run_id: str, sent: MetricBatch | None, writer_id: str = "w", **names: str
+) -> WriteAck:
+    """Submit a batch and wait for its ack. ``names``: n1="loss" declares id 1."""
+    known = {int(number[1:]): key for number, key in names.items()}
+    return engine.submit(run_id, writer_id, sent, known).result(10)
+
+
+def stored(db: Database, run_id: str) -> Run:
+    """The run as it is stored."""
+    with db.read() as tx:
+        return run.get(tx, run_id)
+
+
+def counted(db: Database, table: sa.Table) -> int:
+    """The rows of a table."""
+    with db.read() as tx:
+        return int(tx.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())

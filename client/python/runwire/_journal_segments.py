@@ -8,6 +8,7 @@ behind this record, because ``offset`` is advanced first.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -46,8 +47,8 @@ class Segments:
 
     __slots__ = (
         "_capacity", "_deferred", "_directory", "_first", "_kept", "_number", "_quota",
-        "_retry_at", "_rotating", "_status", "_used", "block_s", "dropping", "limit", "lock", "offset",
-        "on_full", "view", "words",
+        "_retry_at", "_rotating", "_status", "_used", "block_s", "dropping", "limit", "lock",
+        "offset", "on_full", "view", "words",
     )  # fmt: skip
 
     def __init__(self, directory: Path, status: Status | None, quota_bytes: int, block_s: float):
@@ -163,25 +164,30 @@ class Segments:
         capacity += -capacity % 8
         first = self.position if self._number else 0
         hidden = self._directory / "next"
+        name = self._directory / segment_name(self._number + 1)
         hidden.unlink(missing_ok=True)
         view, words = create_mapped(hidden, capacity)
         view[0 : SEGMENT_HEADER.size] = SEGMENT_HEADER.pack(SEGMENT_MAGIC, first, capacity)
-        hidden.rename(self._directory / segment_name(self._number + 1))
         if self._number:
             self._kept.append((first, last_capacity))
-        self._used += capacity
-        self._number += 1
-        self._first, self._capacity = first, capacity
+        limit = capacity - _CONTROL_RESERVE
+        # From here to the end of the rename no interrupt can come in between: a reader that
+        # sees the new segment, and a writer that still stores in the old one, would be fatal.
         # A caller that was interrupted in its store still holds the old mapping.
+        self._used, self._number = self._used + capacity, self._number + 1
+        self._first, self._capacity = first, capacity
         self.view, self.words = view, words
-        self.offset, self.limit = SEGMENT_HEADER_BYTES, capacity - _CONTROL_RESERVE
+        self.offset, self.limit = SEGMENT_HEADER_BYTES, limit
+        os.rename(hidden, name)  # noqa: PTH104
 
     def close(self) -> None:
         """Nothing can be stored any more."""
-        self._capacity, self.limit = 0, -1
+        self._capacity = self.limit = self._quota = -1
+        self.dropping, self._retry_at = True, float("inf")
 
     def disown(self) -> None:
         """In a forked child: the segments belong to the parent."""
         self.lock = threading.RLock()
+        self._rotating = False
         self.close()
         self.view = self.words = None

@@ -7,7 +7,7 @@
 | RUNWIRE_RUN_ID | a run that the first ``start_run()`` resumes |
 | RUNWIRE_WORKSPACE | the workspace of experiments and models |
 | RUNWIRE_USER | recorded as the run's user instead of the login name |
-| RUNWIRE_DIR | where journals lie |
+| RUNWIRE_DIR | where journals lie (default: beside local data, else in the user's cache) |
 | RUNWIRE_TIMEOUT_S | deadline of one call (default 30) |
 | RUNWIRE_TOKEN | bearer token, sent with every call |
 | RUNWIRE_CA_FILE | certificate authorities for grpcs:// and https:// |
@@ -18,10 +18,13 @@ RUNWIRE_JOURNAL_…, RUNWIRE_UPLOADER and RUNWIRE_MODE belong to ``_journal.Jour
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from runwire._errors import invalid
+from runwire._uri import data_folder
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,23 @@ def settings(environment: Mapping[str, str] | None = None) -> Settings:
         token=env.get("RUNWIRE_TOKEN", ""),
         ca_file=env.get("RUNWIRE_CA_FILE", ""),
     )
+
+
+def journals_folder(uri: str) -> Path:
+    """Where journals of a resolved tracking URI lie: RUNWIRE_DIR, else ``journals`` beside
+    local data, else in the user's cache."""
+    if directory := settings().directory:
+        return Path(directory).absolute()
+    folder = data_folder(uri)
+    return folder / "journals" if folder is not None else _cache() / "runwire" / "journals"
+
+
+def _cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

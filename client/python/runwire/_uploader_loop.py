@@ -23,7 +23,12 @@ from runwire._journal_status import RUN_ANSWERED, RUN_OPEN, RUN_REFUSED, Status
 from runwire._uploader_artifacts import ArtifactDelivery
 from runwire._uploader_delivery import CREATION_WAIT_S, Delivery, pause_s
 from runwire._uploader_link import Link, input_bytes, is_away, is_passing
-from runwire._uploader_outbox import Event, Outbox
+from runwire._uploader_outbox import (
+    DEFAULT_BATCH_BYTES,
+    MAX_BATCH_BYTES,
+    Event,
+    Outbox,
+)
 from runwire._uploader_report import Report
 from runwire._uploader_trainer import Trainer
 
@@ -70,9 +75,11 @@ class Uploader:
         patience: Patience,
         *,
         owns_terminal: bool = False,
+        max_batch_bytes: int = MAX_BATCH_BYTES,
     ):
         self._directory, self._report, self._patience = directory, report, patience
         self._owns_terminal = owns_terminal
+        self._max_batch_bytes = max_batch_bytes
         self.status = Status.open(directory / "status")
         self._reader = JournalReader(directory)
         self._ids = SeriesIds(self._reader.definitions)
@@ -194,6 +201,8 @@ class Uploader:
             self._ids,
             input_bytes,
             self._delivery.reject,
+            limit_bytes=min(DEFAULT_BATCH_BYTES, self._max_batch_bytes),
+            most_bytes=self._max_batch_bytes,
         )
         if self._first_life:
             return box

@@ -58,13 +58,13 @@ class Outbox:
     ids: SeriesIds
     inputs_to_bytes: Callable[[dict[str, Any]], bytes]
     reject: Callable[[Outbox, str, int, str], None]
+    limit_bytes: int = DEFAULT_BATCH_BYTES  # of a batch, as the server advises
+    most_bytes: int = MAX_BATCH_BYTES  # whatever it advises
     floor: tuple[int, int] = (0, 0)
     events_from: int = 0
     artifacts_from: int = 0
     fed_to: int = 0
     sequence: int = 0  # of the batch that was sealed last
-    limit_bytes: int = DEFAULT_BATCH_BYTES
-    most_bytes: int = MAX_BATCH_BYTES
     items: deque[Item] = field(default_factory=deque)
     builder: BatchBuilder | None = None
     built_to: int = 0  # writer position of what is in the builder
@@ -151,7 +151,7 @@ class Outbox:
         floor, part = self.floor
         if position < max(floor, self.fed_to):
             return None
-        return part if position == floor else 0
+        return 0
 
     def _room(self, start: int, cost: Callable[[BatchBuilder], int]) -> BatchBuilder | None:
         """The builder, emptied if need be, where it can take this; None: no batch can."""

@@ -20,9 +20,8 @@ from typing import NamedTuple
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
-from google.rpc import code_pb2
 
-from runwire_server.errors import ServiceError
+from runwire_server.errors import DataDamaged
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -53,10 +52,8 @@ class Origin(NamedTuple):
     sequence: int
 
 
-class FrameDamaged(ServiceError):
+class FrameDamaged(DataDamaged):
     """A stored payload is not what was written. Other payloads stay readable."""
-
-    code, reason = code_pb2.INTERNAL, "INTERNAL"
 
     def __init__(self, origin: Origin, problem: str):
         super().__init__(

@@ -26,6 +26,10 @@ from sqlalchemy import (
     text,
 )
 
+# Ordered by its bytes on every database, whatever the locale: an index then serves
+# prefixes, ranges and paging alike.
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -41,7 +45,7 @@ experiments = Table(
     metadata,
     Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
     Column("workspace", String(255), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Name, nullable=False),
     Column("description", Text, nullable=False),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
@@ -62,7 +66,7 @@ experiment_tags = Table(
     "experiment_tags",
     metadata,
     Column("experiment_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", Text, primary_key=True),
+    Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
 )
 
@@ -73,7 +77,7 @@ runs = Table(
     metadata,
     Column("run_id", String(32), primary_key=True),
     Column("experiment_id", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Name, nullable=False),
     Column("description", Text, nullable=False),
     Column("state", Integer, nullable=False),  # Run.State
     Column("user", Text, nullable=False),
@@ -109,7 +113,7 @@ run_params = Table(
     "run_params",
     metadata,
     Column("run_id", String(32), primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
     Column("number", Double),  # the value where it is a finite number, for filters
 )
@@ -118,7 +122,7 @@ run_tags = Table(
     "run_tags",
     metadata,
     Column("run_id", String(32), primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
 )
 
@@ -127,7 +131,7 @@ run_inputs = Table(
     metadata,
     Column("run_id", String(32), primary_key=True),
     Column("input_id", String(64), primary_key=True),  # SHA-256 of the message: idempotent
-    Column("name", Text, nullable=False),
+    Column("name", Name, nullable=False),
     Column("digest", Text, nullable=False),
     Column("dataset_input", LargeBinary, nullable=False),  # DatasetInput
     Index("ix_run_inputs_digest", "digest"),
@@ -151,7 +155,7 @@ metric_keys = Table(
     "metric_keys",
     metadata,
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),  # hash of the name
-    Column("name", Text, nullable=False),
+    Column("name", Name, nullable=False),
 )
 
 metric_writers = Table(
@@ -229,8 +233,8 @@ uploads = Table(
 artifacts = Table(
     "artifacts",
     metadata,
-    Column("owner", Text, primary_key=True),
-    Column("path", Text, primary_key=True),
+    Column("owner", Name, primary_key=True),
+    Column("path", Name, primary_key=True),
     Column("workspace", String(255), nullable=False),
     Column("digest", String(71), nullable=False),  # empty where uri is set
     Column("size_bytes", BigInteger, nullable=False),
@@ -255,7 +259,7 @@ models = Table(
     metadata,
     Column("model_id", String(32), primary_key=True),  # random; a deleted name can be used again
     Column("workspace", String(255), nullable=False),
-    Column("name", Text, nullable=False),
+    Column("name", Name, nullable=False),
     Column("description", Text, nullable=False),
     Column("stages", Text, nullable=False),  # JSON list
     Column("latest_version", BigInteger, nullable=False),
@@ -277,7 +281,7 @@ model_tags = Table(
     "model_tags",
     metadata,
     Column("model_id", String(32), primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
 )
 
@@ -306,7 +310,7 @@ model_version_tags = Table(
     metadata,
     Column("model_id", String(32), primary_key=True),
     Column("version", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", Text, primary_key=True),
+    Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,9 @@ class Waiting:
 
 def base(uri: str) -> Path:
     """Where the journals of a resolved tracking URI lie."""
-    from runwire._settings import settings
-    from runwire._uri import data_folder
+    from runwire._settings import journals_folder
 
-    if directory := settings().directory:
-        return Path(directory)
-    folder = data_folder(uri)
-    if folder is not None:
-        return folder / "journals"
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "runwire" / "journals"
+    return journals_folder(uri)
 
 
 def find(directory: Path) -> list[Waiting]:

@@ -15,8 +15,12 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "artifacts",
-        sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column(
+            "owner", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("workspace", sa.String(length=255), nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
@@ -39,7 +43,9 @@ def upgrade() -> None:
     op.create_table(
         "experiment_tags",
         sa.Column("experiment_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("experiment_id", "key", name=op.f("pk_experiment_tags")),
     )
@@ -47,7 +53,9 @@ def upgrade() -> None:
         "experiments",
         sa.Column("experiment_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("workspace", sa.String(length=255), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.Column("update_time", sa.BigInteger(), nullable=False),
@@ -78,7 +86,9 @@ def upgrade() -> None:
     op.create_table(
         "metric_keys",
         sa.Column("key_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_metric_keys")),
     )
     op.create_table(
@@ -144,7 +154,9 @@ def upgrade() -> None:
     op.create_table(
         "model_tags",
         sa.Column("model_id", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("model_id", "key", name=op.f("pk_model_tags")),
     )
@@ -152,7 +164,9 @@ def upgrade() -> None:
         "model_version_tags",
         sa.Column("model_id", sa.String(length=32), nullable=False),
         sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("model_id", "version", "key", name=op.f("pk_model_version_tags")),
     )
@@ -181,7 +195,9 @@ def upgrade() -> None:
         "models",
         sa.Column("model_id", sa.String(length=32), nullable=False),
         sa.Column("workspace", sa.String(length=255), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("stages", sa.Text(), nullable=False),
         sa.Column("latest_version", sa.BigInteger(), nullable=False),
@@ -219,7 +235,9 @@ def upgrade() -> None:
         "run_inputs",
         sa.Column("run_id", sa.String(length=32), nullable=False),
         sa.Column("input_id", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("dataset_input", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "input_id", name=op.f("pk_run_inputs")),
@@ -228,7 +246,9 @@ def upgrade() -> None:
     op.create_table(
         "run_params",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("number", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("run_id", "key", name=op.f("pk_run_params")),
@@ -236,7 +256,9 @@ def upgrade() -> None:
     op.create_table(
         "run_tags",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column(
+            "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "key", name=op.f("pk_run_tags")),
     )
@@ -244,7 +266,9 @@ def upgrade() -> None:
         "runs",
         sa.Column("run_id", sa.String(length=32), nullable=False),
         sa.Column("experiment_id", sa.BigInteger(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "name", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
+        ),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("state", sa.Integer(), nullable=False),
         sa.Column("user", sa.Text(), nullable=False),

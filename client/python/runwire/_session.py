@@ -1,0 +1,148 @@
+"""What the fluent API knows of this process: where it logs to, and through what.
+
+The tracking URI and the active experiment live in the environment (RUNWIRE_TRACKING_URI,
+RUNWIRE_EXPERIMENT_NAME or _ID), so that processes which are spawned go to the same place.
+Nothing here imports grpc until something is read from the server.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runwire._errors import RunwireError, UnavailableError
+from runwire._settings import journals_folder, settings
+from runwire._uri import VARIABLE, resolve_uri, shown
+
+if TYPE_CHECKING:
+    from runwire._client import Client
+    from runwire._journal import Journal
+
+# A read of one's own run waits so long for the server to have it, then reads what is there.
+READ_FLUSH_S = 30.0
+_TOLD_AFTER_S = 3.0
+
+_lock = threading.RLock()
+_journals: dict[str, Journal] = {}
+_clients: dict[str, Client] = {}
+
+
+def set_tracking_uri(uri: str | os.PathLike[str] | None) -> None:
+    """Log to a server, a database or a folder from now on; runs that are active stay.
+
+    None or "" goes back to ``./runwire-data``. Processes started later do the same.
+
+    >>> runwire.set_tracking_uri("http://localhost:5000")
+    >>> runwire.set_tracking_uri("sqlite:///tracking.db")
+    """
+    if not uri:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = resolve_uri(uri)
+
+
+def get_tracking_uri() -> str:
+    """The tracking URI in full: local paths are absolute."""
+    return resolve_uri()
+
+
+def is_tracking_uri_set() -> bool:
+    """Whether ``set_tracking_uri`` or RUNWIRE_TRACKING_URI said where to log to."""
+    return bool(settings().tracking_uri)
+
+
+def journal(uri: str) -> Journal:
+    """This process's journal for a tracking URI, made when first needed.
+
+    Raises ``UnavailableError`` where its folder cannot be written.
+    """
+    with _lock:
+        found = _journals.get(uri)
+        if found is None or found.inherited or found.closed:
+            from runwire._journal import Journal
+
+            found = _journals[uri] = _opened(Journal, journals_folder(uri), uri)
+        return found
+
+
+def _opened(kind: type[Journal], folder: Path, uri: str) -> Journal:
+    try:
+        return kind.open(folder, uri)
+    except OSError as error:
+        raise UnavailableError(
+            f"runs cannot be logged: the folder {folder} cannot be written "
+            f"({error.strerror or error}); RUNWIRE_DIR names another one",
+            reason="STORAGE_UNAVAILABLE",
+            metadata={"path": str(folder)},
+        ) from error
+
+
+def client() -> Client:
+    """The reader of the present tracking URI."""
+    uri = resolve_uri()
+    with _lock:
+        found = _clients.get(uri)
+        if found is None:
+            from runwire._client import Client
+
+            found = _clients[uri] = Client(uri)
+        return found
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Wait until the server has everything that this process logged before this call.
+
+    False: not within ``timeout`` seconds (None waits without end), or logging is offline.
+    Raises ``RunwireError`` where the server refused data for good.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with _lock:
+        journals = [one for one in _journals.values() if not one.inherited]
+    return all([_flush(one, deadline) for one in journals])
+
+
+def _flush(one: Journal, deadline: float | None) -> bool:
+    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    if left is not None and left <= _TOLD_AFTER_S:
+        return one.flush(left)
+    if one.flush(_TOLD_AFTER_S):
+        return True
+    if one.settings.uploader == "off":
+        return False
+    if not os.environ.get("RUNWIRE_QUIET"):
+        where = shown(one.tracking_uri)
+        sys.stderr.write(f"runwire: waiting until {where} has everything that was logged\n")
+    return one.flush(None if left is None else left - _TOLD_AFTER_S)
+
+
+def flush_own() -> None:
+    """Before something is read that this process may have logged."""
+    with suppress(RunwireError):  # of a run that was refused, and perhaps not asked for
+        flush(READ_FLUSH_S)
+
+
+def forget_parent() -> None:
+    """In a child of a fork: the lock may have been held, and journals are the parent's."""
+    global _lock
+    _lock = threading.RLock()
+
+
+def close() -> None:
+    """At the end of the process: journals are given to their uploaders, nothing is awaited."""
+    with _lock:
+        journals, clients = list(_journals.values()), list(_clients.values())
+        _journals.clear()
+        _clients.clear()
+    for one in journals:
+        one.close()
+    for each in clients:
+        each.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forget_parent)

@@ -61,7 +61,7 @@ TELL_THEIR_VERSION = {"settings", "services"}
 
 # What a training job installs, and what is used only where the user has it or installed an extra.
 CLIENT_REQUIRES = {"grpc", "google.protobuf"}
-CLIENT_USES_LATE = {"numpy", "pandas", "matplotlib", "PIL", "psutil", "google_crc32c"}
+CLIENT_USES_LATE = {"numpy", "pandas", "matplotlib", "PIL", "yaml", "psutil", "google_crc32c"}
 COMMAND_REQUIRES = {"rich"}
 # Local mode, and the commands that run on the server's side.
 REACH_THE_SERVER_LATE = ("_connect", "_uploader", "_command")
@@ -107,6 +107,9 @@ def _walk(node: ast.AST, path: Path, late: bool) -> Iterator[tuple[str, int, boo
         elif isinstance(child, ast.ImportFrom):
             base = _absolute(child, path)
             yield from ((f"{base}.{alias.name}", child.lineno, late) for alias in child.names)
+        elif isinstance(child, ast.Call) and ast.unparse(child.func).endswith("import_module"):
+            names = [arg.value for arg in child.args if isinstance(arg, ast.Constant)]
+            yield from ((str(name), child.lineno, late) for name in names)
         is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         is_typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
         yield from _walk(child, path, late or is_function or is_typing)
@@ -239,6 +242,7 @@ def test_rules_find_a_forbidden_import_of_the_server(layer: str, source: str) ->
         ("_run", "import pandas"),
         ("_errors", "from google.rpc import error_details_pb2"),
         ("_fluent", "def late():\n    import requests"),
+        ("_fluent", "def late():\n    importlib.import_module('requests')"),
     ],
 )
 def test_rules_find_a_forbidden_import_of_the_client(stem: str, source: str) -> None:

@@ -10,16 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client.deliveries import (
-    OFFLINE,
-    Points,
-    deliver,
-    new_id,
-    new_run,
-    now_micros,
-    stored,
-    uploader,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire._artifact import Artifacts
@@ -33,6 +23,17 @@ from runwire._journal_status import RUN_STOP_REQUESTED
 from runwire._run import Runs
 from runwire._uploader import journals, sync
 from runwire.v1.run_pb2 import Run
+
+from client.deliveries import (
+    OFFLINE,
+    Points,
+    deliver,
+    new_id,
+    new_run,
+    now_micros,
+    stored,
+    uploader,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,9 @@ TAG = st.tuples(
 )
 ACTIONS = st.lists(st.one_of(ROW, ROW, MANY, WIDE, PARAM, TAG), max_size=25)
 FAULTS = st.lists(
-    st.sampled_from(["ok", "ok", "lost", "unheard", "late", "late", "large"]), max_size=25
+    st.sampled_from(["ok", "ok", "lost", "unheard", "late", "late", "large"]),
+    min_size=4,
+    max_size=25,
 )
 
 
@@ -161,3 +164,313 @@ def test_anything_arrives_exactly_once_over_any_failures(
         assert found.state == Run.STATE_FINISHED
         assert dict(found.params) == model.params
         assert dict(found.tags) == model.tags
+
+
+# One failure at a time ---------------------------------------------------------------
+
+
+def test_a_batch_that_is_committed_late_is_noticed_and_not_sent_twice(
+    connection: Connection, journal: Journal
+) -> None:
+    run, step = new_run(journal), 0
+
+    def log_more() -> None:
+        nonlocal step
+        for _ in range(100):
+            step += 1
+            run.log_metrics({"loss": 0.5}, step, step)
+
+    assert deliver(journal.directory, connection, ["late"], before_each_life=log_more) == 2
+    packed = struct.pack("d", 0.5)
+    assert stored(connection, run.run_id)["loss"] == Counter(
+        (number, number, packed) for number in range(1, step + 1)
+    )
+    log = (journal.directory / "uploader.log").read_text()
+    assert "going on from there" in log
+
+
+def test_segments_are_deleted_once_they_are_acknowledged(
+    connection: Connection, journal: Journal
+) -> None:
+    run = new_run(journal)
+    for step in range(60_000):
+        run.log_metrics({"loss": 1.0, "acc": 2.0}, step, step)
+    before = len(list(journal.directory.glob("*.seg")))
+    deliver(journal.directory, connection, [])
+    assert before > len(list(journal.directory.glob("*.seg"))) == 1
+    assert journal.status.acknowledged == journal.segments.position
+    assert journal.status.synced > 0 or journal.status.trimmed > 0
+    run.log_metrics({"loss": 1.0, "acc": 2.0}, 60_000, 0)  # its keys were declared in a lost one
+    deliver(journal.directory, connection, [])
+    assert stored(connection, run.run_id)["acc"].total() == 60_001
+
+
+def test_a_file_comes_with_its_run_and_before_its_end(
+    connection: Connection, journal: Journal, runs: Runs, tmp_path: Path
+) -> None:
+    run = new_run(journal)
+    run.log_artifact_bytes(b"x" * 100_000, "models/model.bin")
+    (tmp_path / "plain.txt").write_text("kept")
+    run.log_artifact_file(tmp_path / "plain.txt", "plain.txt", copy=False)
+    run.finish("FINISHED", now_micros())
+    deliver(journal.directory, connection, [])
+    artifacts = Artifacts(Caller(connection))
+    assert [one.path for one in artifacts.list(run.run_id, recursive=True)] == [
+        "models/model.bin",
+        "plain.txt",
+    ]
+    assert artifacts.download(run.run_id, "models/model.bin").read() == b"x" * 100_000
+    assert runs.get(run.run_id).state == Run.STATE_FINISHED
+    assert list((journal.directory / "artifacts").iterdir()) == []
+    assert (tmp_path / "plain.txt").exists()
+
+
+def test_a_file_that_is_gone_is_reported_and_stops_nothing(
+    connection: Connection, journal: Journal, runs: Runs, tmp_path: Path
+) -> None:
+    run = new_run(journal)
+    run.log_artifact_file(tmp_path / "never.txt", "never.txt", copy=False)
+    run.finish("FINISHED", now_micros())
+    deliver(journal.directory, connection, [])
+    assert journal.status.rejected_entries == 1
+    assert runs.get(run.run_id).state == Run.STATE_FINISHED
+
+
+def test_order_of_set_and_remove_of_a_tag_is_kept(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    run = new_run(journal)
+    run.set_tags({"a": "1", "b": "1", "c": "1"})
+    run.remove_tags(["a", "b"])
+    run.set_tags({"b": "2"})
+    deliver(journal.directory, connection, [])
+    assert dict(runs.get(run.run_id).tags) == {"b": "2", "c": "1"}
+
+
+def test_a_second_value_of_a_param_is_reported_and_the_first_stays(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    run = new_run(journal)
+    run.log_params({"lr": "0.1"})
+    run.log_params({"lr": "0.1"})
+    run.log_params({"lr": "0.2", "batch": "8"})
+    deliver(journal.directory, connection, [])
+    assert dict(runs.get(run.run_id).params) == {"lr": "0.1", "batch": "8"}
+    assert journal.status.rejected_entries == 1
+    assert "PARAM_CONFLICT" in (journal.directory / "uploader.log").read_text()
+
+
+def test_a_value_that_no_batch_can_take_is_reported_and_stops_nothing(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    run = new_run(journal)
+    run.set_tags({"before": "1", "huge": "x" * (2 << 20), "after": "1"})
+    deliver(journal.directory, connection, [])
+    assert dict(runs.get(run.run_id).tags) == {"before": "1", "after": "1"}
+    assert journal.status.rejected_entries == 1
+
+
+def test_dropped_points_are_shown_on_the_run(
+    connection: Connection, tmp_path: Path, runs: Runs
+) -> None:
+    tiny = OFFLINE._replace(quota_bytes=2 * FIRST_SEGMENT_BYTES, when_full="drop")
+    journal = Journal.open(tmp_path, "unused", settings=tiny)
+    run = new_run(journal)
+    for step in range(20_000):
+        run.log_metrics({"loss": 1.0}, step, step)
+    run.finish("FINISHED", now_micros())
+    journal.close()
+    deliver(journal.directory, connection, [])
+    arrived = stored(connection, run.run_id)["loss"].total()
+    assert runs.get(run.run_id).tags["runwire.dropped_points"] == str(20_000 - arrived)
+
+
+def test_a_stop_that_somebody_asked_for_is_seen_by_the_trainer(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    run = new_run(journal)
+    deliver(journal.directory, connection, [])
+    assert not run.stop_requested
+    runs.stop(run.run_id)
+    run.log_metrics({"loss": 1.0}, 1)
+    deliver(journal.directory, connection, [])
+    assert journal.status.run_flags(0) & RUN_STOP_REQUESTED
+    assert run.stop_requested
+
+
+# Runs that end, are resumed, joined, or taken away -----------------------------------
+
+
+def test_a_finished_run_is_resumed_by_attaching_to_it(
+    connection: Connection, tmp_path: Path, runs: Runs
+) -> None:
+    first = Journal.open(tmp_path, "unused", settings=OFFLINE)
+    run = new_run(first)
+    run.log_metrics({"loss": 1.0}, 1, 1)
+    run.finish("FAILED", now_micros())
+    first.close()
+    deliver(first.directory, connection, [])
+    second = Journal.open(tmp_path, "unused", settings=OFFLINE)
+    again = second.attach_run(run.run_id)
+    again.log_metrics({"loss": 2.0}, 2, 2)
+    deliver(second.directory, connection, [])
+    assert runs.get(run.run_id).state == Run.STATE_RUNNING
+    again.finish("FINISHED", now_micros())
+    second.close()
+    deliver(second.directory, connection, [])
+    assert runs.get(run.run_id).state == Run.STATE_FINISHED
+    assert stored(connection, run.run_id)["loss"].total() == 2
+
+
+def test_one_journal_may_finish_and_resume_a_run_again_and_again(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    run = new_run(journal)
+    for step in range(5):
+        run.log_metrics({"loss": 1.0}, step, step)
+        run.finish("FINISHED", now_micros())
+        run = journal.attach_run(run.run_id)
+    run.finish("KILLED", now_micros())
+    deliver(journal.directory, connection, ["unheard", "lost", "ok", "late"])
+    assert stored(connection, run.run_id)["loss"].total() == 5
+    assert runs.get(run.run_id).state == Run.STATE_KILLED
+
+
+def test_who_joins_a_finished_run_leaves_it_as_it_was_found(
+    connection: Connection, tmp_path: Path, runs: Runs
+) -> None:
+    first = Journal.open(tmp_path, "unused", settings=OFFLINE)
+    run = new_run(first)
+    run.finish("FAILED", 1_700_000_000_000_000)
+    first.close()
+    deliver(first.directory, connection, [])
+    second = Journal.open(tmp_path, "unused", settings=OFFLINE)
+    joined = second.attach_run(run.run_id, resume=False)
+    joined.log_metrics({"loss": 1.0}, 1, 1)
+    second.close()
+    deliver(second.directory, connection, [])
+    found = runs.get(run.run_id)
+    assert found.state == Run.STATE_FAILED
+    assert found.end_time.ToMicroseconds() == 1_700_000_000_000_000
+    assert stored(connection, run.run_id)["loss"].total() == 1
+
+
+def test_data_of_a_run_that_was_ended_by_somebody_else_arrives_all_the_same(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    run = new_run(journal)
+    run.log_metrics({"loss": 1.0}, 1, 1)
+    deliver(journal.directory, connection, [])
+    runs.finish(run.run_id, "KILLED")
+    run.log_metrics({"loss": 2.0}, 2, 2)
+    run.finish("FINISHED", now_micros())
+    deliver(journal.directory, connection, [])
+    assert stored(connection, run.run_id)["loss"].total() == 2
+    assert runs.get(run.run_id).state == Run.STATE_FINISHED
+
+
+def test_a_run_left_open_by_a_journal_that_was_closed_has_failed(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    run = new_run(journal)
+    run.log_metrics({"loss": 1.0}, 1)
+    journal.close()
+    deliver(journal.directory, connection, ["unheard"])
+    assert runs.get(run.run_id).state == Run.STATE_FAILED
+
+
+def test_the_end_that_another_writer_gave_a_run_stands_against_a_guess(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    run = new_run(journal)
+    deliver(journal.directory, connection, [])
+    runs.finish(run.run_id, "FINISHED")
+    journal.close()  # without a word on the run
+    deliver(journal.directory, connection, [])
+    assert runs.get(run.run_id).state == Run.STATE_FINISHED
+
+
+def test_a_refused_run_keeps_its_data_and_the_others_go_on(
+    connection: Connection, journal: Journal, runs: Runs
+) -> None:
+    bad, good = new_run(journal), new_run(journal)
+    for run in (bad, good):
+        run.log_metrics({"loss": 1.0}, 1, 1)
+    deliver(journal.directory, connection, [])
+    runs.delete(bad.run_id)
+    for run in (bad, good):
+        run.log_metrics({"loss": 2.0}, 2, 2)
+        run.finish("FINISHED", now_micros())
+    assert not uploader(journal.directory, connection, []).run()
+    assert runs.get(good.run_id).state == Run.STATE_FINISHED
+    assert stored(connection, good.run_id)["loss"].total() == 2
+    assert list(read_refused(journal.directory)) == [bad.run_id]
+    journal.settings = journal.settings._replace(uploader="process")
+    with pytest.raises(RunwireError, match=bad.run_id):
+        journal.flush(1.0)
+    runs.restore(bad.run_id)
+    deliver(journal.directory, connection, [])
+    assert stored(connection, bad.run_id)["loss"].total() == 2
+    assert runs.get(bad.run_id).state == Run.STATE_FINISHED
+    assert not read_refused(journal.directory)
+    journal.settings = OFFLINE
+
+
+def test_a_run_in_a_deleted_experiment_is_refused_once_and_kept(
+    connection: Connection, journal: Journal
+) -> None:
+    run_id = new_id()
+    run = journal.create_run(run_id, {"run": {"run_id": run_id, "experiment_id": "424242"}})
+    run.log_metrics({"loss": 1.0}, 1)
+    assert not uploader(journal.directory, connection, []).run()
+    assert "424242" in read_refused(journal.directory)[run_id]
+    assert (journal.directory / "uploader.log").read_text().count("refuses") == 1
+    with pytest.raises(NotFoundError):
+        Runs(Caller(connection)).get(run_id)
+
+
+# sync --------------------------------------------------------------------------------
+
+
+def test_sync_sends_what_offline_jobs_left_parents_first(tmp_path: Path) -> None:
+    uri, base = str(tmp_path / "data"), tmp_path / "journals"
+    parent = Journal.open(base, uri, settings=OFFLINE)
+    run = new_run(parent)
+    run.log_metrics({"loss": 1.0}, 1, 1)
+    child = Journal.open(base, uri, settings=OFFLINE)
+    joined = child.attach_run(run.run_id, resume=False)
+    joined.log_metrics({"loss": 2.0}, 2, 2)
+    child.close()
+    run.finish("FINISHED", now_micros())
+    parent.close()
+    told: list[Path] = []
+    results = sync(base, lambda result: told.append(result.directory))
+    assert [result.state for result in results] == ["sent", "sent"]
+    assert told == [parent.directory, child.directory]
+    assert journals(base) == []
+    assert sync(base) == []
+    with closing(connect(uri)) as connection:
+        assert stored(connection, run.run_id)["loss"].total() == 2
+        assert Runs(Caller(connection)).get(run.run_id).state == Run.STATE_FINISHED
+
+
+def test_sync_of_a_living_job_sends_and_leaves_the_journal(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path / "journals", str(tmp_path / "data"), settings=OFFLINE)
+    run = new_run(journal)
+    run.log_metrics({"loss": 1.0}, 1, 1)
+    assert [one.state for one in sync(journal.base)] == ["sent"]
+    assert journal.flush(0.0)
+    run.log_metrics({"loss": 1.0}, 2, 2)
+    assert not journal.flush(0.0)
+    journal.close()
+    assert [one.state for one in sync(journal.base)] == ["sent"]
+    assert not journal.directory.exists()
+
+
+def test_sync_without_a_server_says_so_and_keeps_everything(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "grpc://127.0.0.1:9", settings=OFFLINE)
+    run = new_run(journal)
+    run.log_metrics({"loss": 1.0}, 1, 1)
+    journal.close()
+    assert [one.state for one in sync(tmp_path, give_up_s=0.1)] == ["away"]
+    assert journals(tmp_path) == [journal.directory]

@@ -81,8 +81,9 @@ def test_layout_is_the_documented_one() -> None:
 def test_every_changed_byte_is_seen(position: int, change: int) -> None:
     damaged = bytearray(one_payload())
     damaged[position] ^= change
-    with pytest.raises(FrameDamaged):
+    with pytest.raises(FrameDamaged) as caught:
         frames.decode(bytes(damaged), ORIGIN)
+    assert caught.value.reason == "DATA_DAMAGED"
 
 
 @given(st.integers(0, len(one_payload()) - 1))

@@ -9,17 +9,19 @@ started it works from any context: notebooks run each cell in a context of its o
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from runwire import _session
-from runwire._errors import FailedPreconditionError, invalid
+from runwire._errors import FailedPreconditionError, RunwireError, invalid
 
 if TYPE_CHECKING:
     from runwire._journal import RunLog
@@ -46,7 +48,7 @@ class ActiveRun:
     def __init__(self, log: RunLog, known: dict[str, Any] | None = None):
         self.run_id = log.run_id
         self.log = log
-        self.log_row = log.log_metrics
+        self.log_row: Callable[..., None] = log.log_metrics
         # What needs no server: the fields of ``info`` that this process gave itself.
         self.known = {"run_id": self.run_id, "artifact_uri": f"runs:/{self.run_id}"} | (known or {})
         self.ended = False

@@ -21,6 +21,7 @@ from runwire._errors import RunwireError, invalid
 
 log = logging.getLogger("runwire")
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
+_others: dict[str, ActiveRun] = {}  # runs that were written to by their id
 
 # Runs ---------------------------------------------------------------------------------
 
@@ -56,7 +57,6 @@ def start_run(
             f"Run with UUID {outer.run_id} is already active. To start a new run, first end the "
             "current run with runwire.end_run(). To start a nested run, call start_run with "
             "nested=True",
-            reason="RUN_ACTIVE",
             metadata={"run_id": outer.run_id},
         )
     if log_system_metrics:
@@ -94,8 +94,9 @@ def _created(
     name = run_name or texts.pop("mlflow.runName", "") or _names.run_name()
     parent_run_id = parent_run_id or texts.pop("mlflow.parentRunId", "")
     now_micros = time.time_ns() // 1000
-    run = {
-        "run_id": os.urandom(16).hex(),
+    run_id = os.urandom(16).hex()
+    run: dict[str, Any] = {
+        "run_id": run_id,
         "name": _active.text_of("run", "name", name),
         "description": description or texts.pop("mlflow.note.content", ""),
         "user": _source.user(),
@@ -106,7 +107,7 @@ def _created(
     if parent_run_id:
         run["parent_run_id"] = check_run_id(parent_run_id)
     request: dict[str, Any] = {"run": run | home["run"], **home["request"]}
-    log_of_run = _session.journal(_session.get_tracking_uri()).create_run(run["run_id"], request)
+    log_of_run = _session.journal(_session.get_tracking_uri()).create_run(run_id, request)
     return ActiveRun(
         log_of_run,
         {
@@ -181,7 +182,11 @@ def to(run_id: str | None) -> ActiveRun:
     if run is not None and not run.ended:
         return run
     journal = _session.journal(_session.get_tracking_uri())
-    return ActiveRun(journal.attach_run(check_run_id(run_id), resume=False))
+    other = _others.get(run_id)
+    if other is None or other.log.journal is not journal:
+        log_of_run = journal.attach_run(check_run_id(run_id), resume=False)
+        other = _others[run_id] = ActiveRun(log_of_run)
+    return other
 
 
 # Metrics ------------------------------------------------------------------------------
@@ -302,6 +307,29 @@ def log_batch(
         run.set_tags(tags)
     if metrics:
         run.log_metrics(metrics, step)
+
+
+# Datasets -----------------------------------------------------------------------------
+
+
+def log_input(
+    dataset: Any,
+    context: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    model: object = None,
+) -> None:
+    """Note a dataset that the active run reads; ``context`` says what for: "training" …
+
+    ``dataset``: of ``runwire.data.from_pandas`` or ``from_numpy``, a ``runwire.data.Dataset``,
+    or any object with ``name`` and ``digest``. The data itself is not logged.
+    """
+    from runwire.data import describe
+
+    texts = {key: _active.text_of("tag", key, value) for key, value in (tags or {}).items()}
+    if context is not None:
+        texts["context"] = _active.text_of("tag", "context", context)
+    run = current()
+    run.log.log_inputs([{**describe(dataset), **({"tags": texts} if texts else {})}])
 
 
 # Others -------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ swan tern toad trout vole wasp whale wolf wren yak
 """.split()  # noqa: SIM905
 
 
-def random_name() -> str:
+def run_name() -> str:
     """Such as ``brisk-otter-482``. Not from ``random``: a seeded script would repeat them."""
     a, b, c, d = os.urandom(4)
     return f"{_FIRST[a % len(_FIRST)]}-{_SECOND[b % len(_SECOND)]}-{(c << 8 | d) % 1000:03d}"

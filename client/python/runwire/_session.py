@@ -103,7 +103,8 @@ def flush(timeout: float | None = None) -> bool:
     deadline = None if timeout is None else time.monotonic() + timeout
     with _lock:
         journals = [one for one in _journals.values() if not one.inherited]
-    return all([_flush(one, deadline) for one in journals])
+    done = [_flush(one, deadline) for one in journals]  # each, whatever another's fate
+    return all(done)
 
 
 def _flush(one: Journal, deadline: float | None) -> bool:

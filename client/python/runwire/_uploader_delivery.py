@@ -130,9 +130,10 @@ class Delivery:
 
     def _pause(self, now: float) -> float:
         """Until something becomes ready by time alone; changes wake us earlier."""
-        times = [outbox.ready_at for outbox in self.outboxes.values() if outbox.items]
-        due = max(min(times, default=now + 1.0), self.contact.next_try)
-        return min(max(due - now, 0.01), 1.0)
+        times = [self.contact.next_try]
+        for outbox in self.outboxes.values():
+            times += (outbox.ready_at, outbox.contact_at + outbox.min_interval_s)
+        return min((moment - now for moment in times if moment > now), default=1.0)
 
     # One item ----------------------------------------------------------------
 
@@ -152,15 +153,26 @@ class Delivery:
             run = self._link.create_run(item.payload["request"])
             self._report.say(f"run {run.name!r} {run.run_id} at {self._link.uri}")
         elif item.kind == ATTACH:
-            self._join(outbox, resume=item.payload["resume"])
+            self._join(outbox, item.payload)
         elif item.kind == FINISH:
-            state, end = item.payload["state"], item.payload["end_time_micros"]
-            self._link.finish_run(outbox.run_id, state, end, outbox.sequence)
+            self._finish(outbox, item.payload)
         return lambda: self._happened(outbox, item)
 
-    def _join(self, outbox: Outbox, *, resume: bool) -> None:
+    def _finish(self, outbox: Outbox, payload: dict[str, Any]) -> None:
+        state, end = payload["state"], payload["end_time_micros"]
+        try:
+            self._link.finish_run(outbox.run_id, state, end, outbox.sequence)
+        except RunwireError as error:
+            # Another writer of the run has ended it: that stands against our guess.
+            if error.reason != "RUN_SEALED" or not payload.get("guessed"):
+                raise
+
+    def _join(self, outbox: Outbox, payload: dict[str, Any]) -> None:
         """Make the run take this writer. Who only joins leaves it as it was found."""
-        if resume:
+        if payload.get("sealed"):
+            self._reopen(outbox)
+            return
+        if payload["resume"]:
             self._link.resume_run(outbox.run_id)
         try:
             self._link.log_batch(outbox.run_id, None)
@@ -242,7 +254,7 @@ class Delivery:
         elif error.reason == "RUN_SEALED" and outbox.reopenings < _MAX_REOPENINGS:
             outbox.reopenings += 1
             self._report.log(f"run {outbox.run_id}: {error}; resuming it")
-            outbox.items.appendleft(Event(ATTACH, item.start, {"resume": False}))
+            outbox.items.appendleft(Event(ATTACH, item.start, {"resume": False, "sealed": True}))
         elif error.reason == "TOO_LARGE" and isinstance(item, SealedBatch) and self._shrink(outbox):
             outbox.must_locate = True
         elif self._may_appear(item, error):

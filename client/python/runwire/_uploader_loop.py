@@ -340,7 +340,7 @@ class Uploader:
     def _finish_open_runs(self) -> bool:
         """The trainer is gone: end what it did not end. Whether there was something to do."""
         state = "FAILED" if self._closed else "KILLED"
-        now = {"state": state, "end_time_micros": now_micros()}
+        now = {"state": state, "end_time_micros": now_micros(), "guessed": True}
         found = False
         with self._delivery.changed:
             for box in self._active():

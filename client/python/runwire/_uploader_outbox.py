@@ -151,7 +151,7 @@ class Outbox:
         floor, part = self.floor
         if position < max(floor, self.fed_to):
             return None
-        return 0
+        return part if position == floor else 0
 
     def _room(self, start: int, cost: Callable[[BatchBuilder], int]) -> BatchBuilder | None:
         """The builder, emptied if need be, where it can take this; None: no batch can."""

@@ -101,8 +101,9 @@ class ExperimentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteExperiment(self, request, context):
-        """Puts an experiment in the trash, and its runs out of sight with it. A repeat changes
-        nothing. Errors: NOT_FOUND, ETAG_MISMATCH, FIELD_INVALID for "0".
+        """Puts an experiment in the trash: its runs are not found by searches and cannot be written to
+        (DELETED) while it is there. A repeat changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH,
+        FIELD_INVALID for "0".
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,8 +51,9 @@ class ExperimentServiceStub:
         runwire.v1.experiment_service_pb2.DeleteExperimentRequest,
         runwire.v1.experiment_service_pb2.DeleteExperimentResponse,
     ]
-    """Puts an experiment in the trash, and its runs out of sight with it. A repeat changes
-    nothing. Errors: NOT_FOUND, ETAG_MISMATCH, FIELD_INVALID for "0".
+    """Puts an experiment in the trash: its runs are not found by searches and cannot be written to
+    (DELETED) while it is there. A repeat changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH,
+    FIELD_INVALID for "0".
     """
 
     RestoreExperiment: grpc.UnaryUnaryMultiCallable[
@@ -96,8 +97,9 @@ class ExperimentServiceAsyncStub:
         runwire.v1.experiment_service_pb2.DeleteExperimentRequest,
         runwire.v1.experiment_service_pb2.DeleteExperimentResponse,
     ]
-    """Puts an experiment in the trash, and its runs out of sight with it. A repeat changes
-    nothing. Errors: NOT_FOUND, ETAG_MISMATCH, FIELD_INVALID for "0".
+    """Puts an experiment in the trash: its runs are not found by searches and cannot be written to
+    (DELETED) while it is there. A repeat changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH,
+    FIELD_INVALID for "0".
     """
 
     RestoreExperiment: grpc.aio.UnaryUnaryMultiCallable[
@@ -151,8 +153,9 @@ class ExperimentServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.experiment_service_pb2.DeleteExperimentRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.experiment_service_pb2.DeleteExperimentResponse, collections.abc.Awaitable[runwire.v1.experiment_service_pb2.DeleteExperimentResponse]]:
-        """Puts an experiment in the trash, and its runs out of sight with it. A repeat changes
-        nothing. Errors: NOT_FOUND, ETAG_MISMATCH, FIELD_INVALID for "0".
+        """Puts an experiment in the trash: its runs are not found by searches and cannot be written to
+        (DELETED) while it is there. A repeat changes nothing. Errors: NOT_FOUND, ETAG_MISMATCH,
+        FIELD_INVALID for "0".
         """
 
     @abc.abstractmethod

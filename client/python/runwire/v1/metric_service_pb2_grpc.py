@@ -78,7 +78,7 @@ class MetricServiceServicer(object):
         holds no thread of the server. With a writer_id a batch that is stored already is
         acknowledged and not stored twice; without one a retry may store it twice. A run that is over
         still takes batches of writers that had begun before, until FinishRun closes them. Errors:
-        NOT_FOUND, DELETED (the run), RUN_SEALED (for other writers), SEQUENCE_GAP.
+        NOT_FOUND, DELETED (run, experiment), RUN_SEALED (for other writers), SEQUENCE_GAP.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -31,7 +31,7 @@ class MetricServiceStub:
     holds no thread of the server. With a writer_id a batch that is stored already is
     acknowledged and not stored twice; without one a retry may store it twice. A run that is over
     still takes batches of writers that had begun before, until FinishRun closes them. Errors:
-    NOT_FOUND, DELETED (the run), RUN_SEALED (for other writers), SEQUENCE_GAP.
+    NOT_FOUND, DELETED (run, experiment), RUN_SEALED (for other writers), SEQUENCE_GAP.
     """
 
     StreamBatches: grpc.StreamStreamMultiCallable[
@@ -91,7 +91,7 @@ class MetricServiceAsyncStub:
     holds no thread of the server. With a writer_id a batch that is stored already is
     acknowledged and not stored twice; without one a retry may store it twice. A run that is over
     still takes batches of writers that had begun before, until FinishRun closes them. Errors:
-    NOT_FOUND, DELETED (the run), RUN_SEALED (for other writers), SEQUENCE_GAP.
+    NOT_FOUND, DELETED (run, experiment), RUN_SEALED (for other writers), SEQUENCE_GAP.
     """
 
     StreamBatches: grpc.aio.StreamStreamMultiCallable[
@@ -153,7 +153,7 @@ class MetricServiceServicer(metaclass=abc.ABCMeta):
         holds no thread of the server. With a writer_id a batch that is stored already is
         acknowledged and not stored twice; without one a retry may store it twice. A run that is over
         still takes batches of writers that had begun before, until FinishRun closes them. Errors:
-        NOT_FOUND, DELETED (the run), RUN_SEALED (for other writers), SEQUENCE_GAP.
+        NOT_FOUND, DELETED (run, experiment), RUN_SEALED (for other writers), SEQUENCE_GAP.
         """
 
     @abc.abstractmethod

@@ -128,7 +128,7 @@ class RunServiceServicer(object):
 
     def FinishRun(self, request, context):
         """Ends a run, at once or when its data is in. A repeat with the same state changes nothing.
-        Errors: NOT_FOUND, DELETED, RUN_SEALED (it is over in another state).
+        Errors: NOT_FOUND, DELETED (run, experiment), RUN_SEALED (it is over in another state).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,7 +136,8 @@ class RunServiceServicer(object):
 
     def ResumeRun(self, request, context):
         """Makes a run RUNNING again, without end_time, request to stop or finish that waits. Writers
-        that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED.
+        that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED (run,
+        experiment).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,7 +146,7 @@ class RunServiceServicer(object):
     def StopRun(self, request, context):
         """Asks the training job to stop; it learns it from the next acknowledgement, and decides. The
         run's state does not change by it, and a run that is over has nothing to stop. Errors:
-        NOT_FOUND, DELETED.
+        NOT_FOUND, DELETED (run, experiment).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,7 +61,7 @@ class RunServiceStub:
         runwire.v1.run_service_pb2.FinishRunResponse,
     ]
     """Ends a run, at once or when its data is in. A repeat with the same state changes nothing.
-    Errors: NOT_FOUND, DELETED, RUN_SEALED (it is over in another state).
+    Errors: NOT_FOUND, DELETED (run, experiment), RUN_SEALED (it is over in another state).
     """
 
     ResumeRun: grpc.UnaryUnaryMultiCallable[
@@ -69,7 +69,8 @@ class RunServiceStub:
         runwire.v1.run_service_pb2.ResumeRunResponse,
     ]
     """Makes a run RUNNING again, without end_time, request to stop or finish that waits. Writers
-    that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED.
+    that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED (run,
+    experiment).
     """
 
     StopRun: grpc.UnaryUnaryMultiCallable[
@@ -78,7 +79,7 @@ class RunServiceStub:
     ]
     """Asks the training job to stop; it learns it from the next acknowledgement, and decides. The
     run's state does not change by it, and a run that is over has nothing to stop. Errors:
-    NOT_FOUND, DELETED.
+    NOT_FOUND, DELETED (run, experiment).
     """
 
     DeleteRun: grpc.UnaryUnaryMultiCallable[
@@ -146,7 +147,7 @@ class RunServiceAsyncStub:
         runwire.v1.run_service_pb2.FinishRunResponse,
     ]
     """Ends a run, at once or when its data is in. A repeat with the same state changes nothing.
-    Errors: NOT_FOUND, DELETED, RUN_SEALED (it is over in another state).
+    Errors: NOT_FOUND, DELETED (run, experiment), RUN_SEALED (it is over in another state).
     """
 
     ResumeRun: grpc.aio.UnaryUnaryMultiCallable[
@@ -154,7 +155,8 @@ class RunServiceAsyncStub:
         runwire.v1.run_service_pb2.ResumeRunResponse,
     ]
     """Makes a run RUNNING again, without end_time, request to stop or finish that waits. Writers
-    that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED.
+    that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED (run,
+    experiment).
     """
 
     StopRun: grpc.aio.UnaryUnaryMultiCallable[
@@ -163,7 +165,7 @@ class RunServiceAsyncStub:
     ]
     """Asks the training job to stop; it learns it from the next acknowledgement, and decides. The
     run's state does not change by it, and a run that is over has nothing to stop. Errors:
-    NOT_FOUND, DELETED.
+    NOT_FOUND, DELETED (run, experiment).
     """
 
     DeleteRun: grpc.aio.UnaryUnaryMultiCallable[
@@ -241,7 +243,7 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.run_service_pb2.FinishRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.FinishRunResponse]]:
         """Ends a run, at once or when its data is in. A repeat with the same state changes nothing.
-        Errors: NOT_FOUND, DELETED, RUN_SEALED (it is over in another state).
+        Errors: NOT_FOUND, DELETED (run, experiment), RUN_SEALED (it is over in another state).
         """
 
     @abc.abstractmethod
@@ -251,7 +253,8 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.run_service_pb2.ResumeRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.ResumeRunResponse]]:
         """Makes a run RUNNING again, without end_time, request to stop or finish that waits. Writers
-        that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED.
+        that were closed stay so: whoever goes on is a new writer. Errors: NOT_FOUND, DELETED (run,
+        experiment).
         """
 
     @abc.abstractmethod
@@ -262,7 +265,7 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[runwire.v1.run_service_pb2.StopRunResponse, collections.abc.Awaitable[runwire.v1.run_service_pb2.StopRunResponse]]:
         """Asks the training job to stop; it learns it from the next acknowledgement, and decides. The
         run's state does not change by it, and a run that is over has nothing to stop. Errors:
-        NOT_FOUND, DELETED.
+        NOT_FOUND, DELETED (run, experiment).
         """
 
     @abc.abstractmethod

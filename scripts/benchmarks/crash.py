@@ -19,10 +19,10 @@ import runwire
 runwire.set_tracking_uri(sys.argv[1])
 run = runwire.start_run()
 print(run.info.run_id, flush=True)
-step = 0
+step, returned = 0, int(sys.argv[2])
 while True:
     runwire.log_metrics({"step": step, "twice": 2.0 * step}, step=step)
-    os.write(3, step.to_bytes(8, "little"))
+    os.write(returned, step.to_bytes(8, "little"))
     step += 1
 """
 
@@ -51,7 +51,7 @@ def _killed_run(uri: str, work: Work, after_s: float) -> tuple[str, int]:
     reader, writer = os.pipe()
     environment = os.environ | {"RUNWIRE_DIR": str(work.folder / "journals"), "RUNWIRE_QUIET": "1"}
     with subprocess.Popen(
-        ["sh", "-c", f'exec "$0" -c "$1" "$2" 3>&{writer}', sys.executable, CODE, uri],
+        [sys.executable, "-c", CODE, uri, str(writer)],
         stdout=subprocess.PIPE, text=True, env=environment, pass_fds=[writer],
     ) as trainer:  # fmt: skip
         os.close(writer)

@@ -7,7 +7,6 @@ Wrong keys and values raise at once.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import time
@@ -19,7 +18,6 @@ from runwire import _active, _session
 from runwire._active import ActiveRun, context_run, find
 from runwire._errors import RunwireError, invalid
 
-log = logging.getLogger("runwire")
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _others: dict[str, ActiveRun] = {}  # runs that were written to by their id
 
@@ -60,7 +58,7 @@ def start_run(
             metadata={"run_id": outer.run_id},
         )
     if log_system_metrics:
-        log.warning("log_system_metrics: this version records no system metrics; the run goes on")
+        warn("log_system_metrics: this version records no system metrics; the run goes on")
     existing = run_id or os.environ.pop("RUNWIRE_RUN_ID", None)
     if existing:
         run = _resumed(existing, tags, description)
@@ -342,10 +340,17 @@ def flush_async_logging() -> None:
 
 def autolog(*_: object, **__: object) -> None:
     """Not offered: says so once, and a script that calls it goes on."""
-    log.warning(
+    warn(
         "autolog() is not offered and records nothing: log what matters with "
         "runwire.log_params(...) and runwire.log_metrics(...)"
     )
+
+
+def warn(message: str, *values: object) -> None:
+    """One line in the log of ``runwire``: Python shows it unless told otherwise."""
+    import logging
+
+    logging.getLogger("runwire").warning(message, *values)
 
 
 def check_run_id(run_id: object) -> str:

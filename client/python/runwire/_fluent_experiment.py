@@ -5,16 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runwire import _session
 from runwire._active import text_of
 from runwire._errors import NotFoundError, invalid
-from runwire._run_handle import Experiment, experiment_of
 from runwire._settings import settings
+
+if TYPE_CHECKING:
+    from runwire._run_handle import Experiment
+    from runwire.v1.experiment_pb2 import Experiment as ExperimentMessage
 
 ACTIVE_ONLY, DELETED_ONLY, ALL = 1, 2, 3
 _NAME, _ID = "RUNWIRE_EXPERIMENT_NAME", "RUNWIRE_EXPERIMENT_ID"
+
+
+_ATTRIBUTES = (
+    "artifact_location",
+    "lifecycle_stage",
+    "tags",
+    "creation_time",
+    "last_update_time",
+)
 
 
 class ActiveExperiment:
@@ -34,14 +46,14 @@ class ActiveExperiment:
         return self.given_name or self._read().name
 
     def __getattr__(self, name: str) -> Any:
-        if name not in Experiment.__dataclass_fields__:
+        if name not in _ATTRIBUTES:
             raise AttributeError(f"an experiment has no {name!r}")
         return getattr(self._read(), name)
 
     def _read(self) -> Experiment:
         if self._found is None:
             experiments = _session.client().experiments
-            self._found = experiment_of(
+            self._found = _handle(
                 experiments.get(self.given_id)
                 if self.given_id
                 else experiments.create(self.given_name, get_existing=True)
@@ -105,13 +117,13 @@ def create_experiment(
 
 def get_experiment(experiment_id: str | int) -> Experiment:
     """Raises ``NotFoundError``."""
-    return experiment_of(_session.client().experiments.get(check_experiment_id(experiment_id)))
+    return _handle(_session.client().experiments.get(check_experiment_id(experiment_id)))
 
 
 def get_experiment_by_name(name: str) -> Experiment | None:
     """None where there is none of that name."""
     try:
-        return experiment_of(_session.client().experiments.get(name=name))
+        return _handle(_session.client().experiments.get(name=name))
     except NotFoundError:
         return None
 
@@ -128,7 +140,7 @@ def search_experiments(
         filter_string or "", order_by=order_text(order_by), show_deleted=view != ACTIVE_ONLY
     )
     wanted = (one for one in found if view != DELETED_ONLY or one.HasField("delete_time"))
-    return [experiment_of(one) for one in islice(wanted, max_results)]
+    return [_handle(one) for one in islice(wanted, max_results)]
 
 
 def delete_experiment(experiment_id: str | int) -> None:
@@ -166,6 +178,12 @@ def order_text(order_by: str | Sequence[str] | None) -> str:
     if order_by is None or isinstance(order_by, str):
         return order_by or ""
     return ", ".join(order_by)
+
+
+def _handle(message: ExperimentMessage) -> Experiment:
+    from runwire._run_handle import experiment_of
+
+    return experiment_of(message)
 
 
 def _checked_name(name: object) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runwire import _session
 from runwire._errors import NotFoundError, invalid
-from runwire._fluent import check_run_id, log
+from runwire._fluent import check_run_id, warn
 from runwire._fluent_experiment import (
     ACTIVE_ONLY,
     DELETED_ONLY,
@@ -129,7 +129,7 @@ def _ids_of(names: Iterable[str]) -> list[str]:
         try:
             ids.append(experiments.get(name=name).experiment_id)
         except NotFoundError:
-            log.warning("there is no experiment %r; it is left out of the search", name)
+            warn("there is no experiment %r; it is left out of the search", name)
     return ids
 
 

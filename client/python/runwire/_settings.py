@@ -20,16 +20,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from runwire._errors import invalid
 from runwire._uri import data_folder
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Empty means unset."""
+class Settings(NamedTuple):
+    """Empty means unset. No dataclass: importing those takes a tenth of ``import runwire``."""
 
     tracking_uri: str = ""
     experiment_name: str = ""

@@ -62,8 +62,10 @@ def train(trial: Trial) -> str:
                 {
                     "train/loss": loss,
                     "learning_rate": rate,
-                    **{f"gradient_norm/{k}": np.linalg.norm(g) for k, g in gradients.items()},
-                    **{f"weight_norm/{k}": np.linalg.norm(w) for k, w in model.items()},
+                    **{
+                        f"gradient_norm/{k}": float(np.linalg.norm(g)) for k, g in gradients.items()
+                    },
+                    **{f"weight_norm/{k}": float(np.linalg.norm(w)) for k, w in model.items()},
                     **_evaluate(model, x_test, y_test),
                 },
                 step=step,
@@ -129,7 +131,7 @@ def _log_results(model: Model, x: Array, y: NDArray[np.int64]) -> None:
     runwire.log_figure(_confusion_figure(y, probabilities.argmax(axis=1)), "confusion_matrix.png")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.npz"
-        np.savez(path, **model)
+        np.savez(path, **model)  # type: ignore[arg-type] # numpy types all names as allow_pickle
         runwire.log_artifact(str(path), artifact_path="model")
     runwire.log_dict({"inputs": [64], "classes": 10}, "model/signature.json")
 

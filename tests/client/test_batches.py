@@ -139,7 +139,7 @@ def test_slices_of_a_wide_row_cover_it_and_keep_their_room(width: int, room: int
     start, values, names = 0, list[float](), list[str]()
     while start < width:
         builder = BatchBuilder(set(), 0)
-        end = made.columns_within(start, room)
+        end = made.columns_within(start, room, declared=False)
         builder.add_slice(made, row, start, end)
         sealed = builder.seal(1, 1)
         assert len(sealed.batch) <= room + 120 or end == start + 1

@@ -17,6 +17,7 @@ from runwire._call import Caller
 from runwire._connect import Connection, connect
 from runwire._errors import NotFoundError, RunwireError
 from runwire._journal import Journal, RunLog
+from runwire._journal_files import boot_id
 from runwire._journal_refused import read_refused
 from runwire._journal_segments import FIRST_SEGMENT_BYTES
 from runwire._journal_status import RUN_STOP_REQUESTED
@@ -474,3 +475,25 @@ def test_sync_without_a_server_says_so_and_keeps_everything(tmp_path: Path) -> N
     journal.close()
     assert [one.state for one in sync(tmp_path, give_up_s=0.1)] == ["away"]
     assert journals(tmp_path) == [journal.directory]
+
+
+def test_after_a_power_cut_what_lost_its_pages_is_left_out(
+    connection: Connection, tmp_path: Path, runs: Runs
+) -> None:
+    journal = Journal.open(tmp_path, "unused", settings=OFFLINE)
+    run = new_run(journal)
+    row = {f"m{number}": 1.0 for number in range(20)}
+    for step in range(1000):
+        run.log_metrics(row, step, step)
+    journal.segments.view[20 * 4096 : 40 * 4096] = bytes(20 * 4096)
+    journal.close()
+    meta = journal.directory / "meta.json"
+    meta.write_text(meta.read_text().replace(boot_id(), "another boot"))
+    deliver(journal.directory, connection, [])
+    found = stored(connection, run.run_id)
+    steps = {step for step, _, _ in found["m0"]}
+    assert 0 < len(steps) == max(steps) + 1 < 20 * 4096 // 184 + 1
+    packed = struct.pack("d", 1.0)
+    assert all(value == packed for key in found for _, _, value in found[key])
+    assert runs.get(run.run_id).state == Run.STATE_KILLED
+    assert "is lost" in (journal.directory / "uploader.log").read_text()

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsFloat, SupportsIndex, cast
 
 from runwire import _session
 from runwire._errors import FailedPreconditionError, RunwireError, invalid
@@ -42,7 +42,8 @@ class ActiveRun:
     after an exception, KILLED after Ctrl-C.
 
     Safe for threads. A child of ``fork()`` that uses it, and a process that unpickles it,
-    log to the same run as writers of their own, and do not end it when they end.
+    log to the same run as writers of their own. They do not end it, neither when they end
+    nor with a ``with`` block, which makes an unpickled run the active one for its length.
     """
 
     def __init__(self, log: RunLog, known: dict[str, Any] | None = None):
@@ -50,7 +51,12 @@ class ActiveRun:
         self.log = log
         self.log_row: Callable[..., None] = log.log_metrics
         # What needs no server: the fields of ``info`` that this process gave itself.
-        self.known = {"run_id": self.run_id, "artifact_uri": f"runs:/{self.run_id}"} | (known or {})
+        self.known = {
+            "run_id": self.run_id,
+            "run_uuid": self.run_id,
+            "artifact_uri": f"runs:/{self.run_id}",
+            **(known or {}),
+        }
         self.ended = False
         self.outer: ActiveRun | None = None
         self.tables: dict[str, Any] = {}
@@ -60,11 +66,13 @@ class ActiveRun:
 
     # Logging ----------------------------------------------------------------------
 
-    def log_metric(self, key: str, value: float, step: int | None = None) -> None:
+    def log_metric(self, key: str, value: SupportsFloat, step: SupportsIndex | None = None) -> None:
         """One value. Costs about a microsecond, whatever the server does."""
         self.log_row({key: value}, 0 if step is None else step)
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+    def log_metrics(
+        self, metrics: Mapping[str, SupportsFloat], step: SupportsIndex | None = None
+    ) -> None:
         """One row of values at a step. Raises TypeError or ValueError for a wrong key or value."""
         self.log_row(metrics, 0 if step is None else step)
 
@@ -97,7 +105,7 @@ class ActiveRun:
 
     @property
     def is_ours(self) -> bool:
-        """Started by this process, not by one that forked it."""
+        """Started by this process, not by one that forked or pickled it."""
         return self._pid == os.getpid()
 
     @property
@@ -151,6 +159,8 @@ class ActiveRun:
         )
 
     def __enter__(self) -> Self:
+        if not self.is_ours and of_context() is not self:
+            activate(self)
         return self
 
     def __exit__(
@@ -159,7 +169,8 @@ class ActiveRun:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.finish(status_after(kind, error))
+        for run in _inner_first(self):
+            run.finish(status_after(kind, error))
 
     # Reading ----------------------------------------------------------------------
 
@@ -184,10 +195,16 @@ class ActiveRun:
         return self.read().inputs
 
     def __reduce__(self) -> tuple[object, ...]:
-        return ActiveRun, (self.log, {k: v for k, v in self.known.items() if k != "experiment"})
+        return _unpickled, (self.log, {k: v for k, v in self.known.items() if k != "experiment"})
 
     def __repr__(self) -> str:
         return f"<runwire run {self.known.get('run_name', '')} ({self.run_id})>"
+
+
+def _unpickled(log: RunLog, known: dict[str, Any]) -> ActiveRun:
+    run = ActiveRun(log, known)
+    run._pid = 0  # it belongs to the process that started it
+    return run
 
 
 class _Info:
@@ -240,6 +257,23 @@ def of_thread() -> ActiveRun | None:
     thread = threading.get_ident()
     mine = [run for run in _started if run._thread == thread and run.is_ours]
     return _latest(mine)
+
+
+def enclosing() -> ActiveRun | None:
+    """The run that a nested one is a part of. In a worker thread without one that is the main
+    thread's latest: the latest of the process may be another worker's."""
+    main = threading.main_thread().ident
+    return of_context() or of_thread() or _latest([run for run in _started if run._thread == main])
+
+
+def _inner_first(run: ActiveRun) -> list[ActiveRun]:
+    """A run, after those that were started inside it in this context and left open."""
+    inside: list[ActiveRun] = []
+    inner = context_run.get()
+    while inner is not None and inner is not run:
+        inside.append(inner)
+        inner = inner.outer
+    return [*inside, run] if inner is run else [run]
 
 
 def last() -> ActiveRun | None:
@@ -297,7 +331,8 @@ def _watch_the_end() -> None:
 
     def note(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
         global _uncaught
-        _uncaught = kind
+        if not hasattr(sys, "ps1"):  # at a prompt the session goes on
+            _uncaught = kind
         before(kind, error, traceback)
 
     sys.excepthook = note

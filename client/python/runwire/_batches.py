@@ -11,6 +11,7 @@ Encoding: https://protobuf.dev/programming-guides/encoding/.
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import NamedTuple
@@ -29,6 +30,8 @@ _ID, _KEY, _FIRST, _SECOND = b"\x08", b"\x12", b"\x0a", b"\x12"
 
 _FRAME_OVERHEAD = 40  # tags and lengths of a frame and its columns
 _ENTRY_OVERHEAD = 16  # tags and lengths of a map entry
+# Names beside a batch of at most 1 MiB may take 3 MiB of a message of 4 MiB.
+_BESIDE_SHARE = 3
 
 
 def varint(number: int) -> bytes:
@@ -73,7 +76,7 @@ def log_batch_request(run_id: str, writer_id: str, batch: bytes | None, names: b
 class WireSchema:
     """A key set as frames need it: packed ids, and a SeriesName (length first) for each key."""
 
-    __slots__ = ("costs", "ids", "keys", "name_bytes", "names", "number")
+    __slots__ = ("beside_costs", "costs", "ids", "keys", "name_bytes", "names", "number")
 
     def __init__(self, schema: Schema, ids: Mapping[str, int]):
         self.number, self.keys = schema.number, len(schema.keys)
@@ -83,23 +86,20 @@ class WireSchema:
             for number, key in zip(self.ids, schema.keys, strict=True)
         ]
         self.name_bytes = sum(map(len, self.names)) + len(self.names)
-        # Bytes that the first n keys of one row add to a batch, names included.
-        self.costs = list(
-            accumulate(
-                (len(i) + len(n) + 9 for i, n in zip(self.ids, self.names, strict=True)), initial=0
-            )
+        # Bytes that the first n keys of one row add to a batch, their names in it or beside it.
+        each = [(len(i) + 8, len(n) + 1) for i, n in zip(self.ids, self.names, strict=True)]
+        self.costs = list(accumulate((row + name for row, name in each), initial=0))
+        self.beside_costs = list(
+            accumulate((row + name // _BESIDE_SHARE for row, name in each), initial=0)
         )
 
     def block_bytes(self, rows: int) -> int:
         return rows * (16 + 8 * self.keys) + self.keys * 5 + _FRAME_OVERHEAD
 
-    def columns_within(self, start: int, room: int) -> int:
+    def columns_within(self, start: int, room: int, *, declared: bool) -> int:
         """The end of the widest run of keys from ``start`` whose one row takes ``room`` bytes."""
-        base, low, high = self.costs[start], start + 1, self.keys
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if self.costs[middle] - base <= room else (low, middle - 1)
-        return low
+        costs = self.beside_costs if declared else self.costs
+        return max(start + 1, bisect_right(costs, costs[start] + room) - 1)
 
 
 class SeriesIds:
@@ -178,7 +178,14 @@ class BatchBuilder:
     def cost(self, wire: WireSchema, rows: int) -> int:
         """The bytes that a block of rows would add."""
         names = 0 if wire.number in self._named else wire.name_bytes
+        if wire.number in self._declared:
+            names //= _BESIDE_SHARE
         return wire.block_bytes(rows) + names
+
+    def columns_within(self, wire: WireSchema, start: int, limit_bytes: int) -> int:
+        """The end of the keys from ``start`` of a single row that this batch can take."""
+        declared = wire.number in self._declared
+        return wire.columns_within(start, limit_bytes - self.size_bytes, declared=declared)
 
     def add_rows(self, wire: WireSchema, block: RowBlock) -> None:
         self.size_bytes += self.cost(wire, block.rows)
@@ -190,7 +197,8 @@ class BatchBuilder:
 
     def add_slice(self, wire: WireSchema, block: RowBlock, start: int, end: int) -> None:
         """Keys ``start`` to ``end`` of a single row that is too wide for one batch."""
-        self.size_bytes += wire.costs[end] - wire.costs[start] + _FRAME_OVERHEAD
+        costs = wire.beside_costs if wire.number in self._declared else wire.costs
+        self.size_bytes += costs[end] - costs[start] + _FRAME_OVERHEAD
         self.points += end - start
         self._name(wire, start, end)
         self._slices.append(

@@ -106,7 +106,7 @@ class Caller:
             translated = error_of(error, shown(self.connection.uri))
             if isinstance(translated, CancelledError) and gate.forks != forks:
                 raise UnavailableError("a fork of this process ended the stream") from None
-            raise translated from error
+            raise translated from None
         finally:
             call.cancel()
 
@@ -138,7 +138,7 @@ class Caller:
             with gate.passing():
                 return method.call(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise error_of(error, shown(self.connection.uri)) from error
+            raise error_of(error, shown(self.connection.uri)) from None
 
     def _method(self, stub: type, name: str) -> _Method:
         if self._generation != gate.generation:  # a child of a fork, with a channel of its own

@@ -31,9 +31,9 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.max_receive_message_length", 16 * MIB),
     ("grpc.max_send_message_length", 16 * MIB),
-    # A server that comes back is found within seconds, not after two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    # A server that comes back is found within a call's retries, not after two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
     # Calls are tried again by us, from the method's idempotency level: one policy, not two.
     ("grpc.enable_retries", 0),
 )

@@ -14,7 +14,8 @@ RunwireError
 ├── PermissionDeniedError
 ├── UnauthenticatedError
 ├── UnimplementedError       this server does not offer it
-└── InternalError            a fault of the server; its log has metadata["request_id"]
+├── InternalError            a fault of the server; its log has metadata["request_id"]
+└── DataLossError            stored data is damaged and cannot be read
 
 ``reason`` is a name from ``ErrorReason`` in ``protos/runwire/v1/error.proto``, or empty
 where the transport failed and not the service; ``metadata`` holds what the message names.
@@ -140,6 +141,12 @@ class InternalError(RunwireError):
     code_name = "INTERNAL"
 
 
+class DataLossError(RunwireError):
+    """Stored data is damaged and cannot be read."""
+
+    code_name = "DATA_LOSS"
+
+
 _BY_CODE_NAME = {
     error.code_name: error
     for error in (
@@ -157,6 +164,7 @@ _BY_CODE_NAME = {
         UnauthenticatedError,
         UnimplementedError,
         InternalError,
+        DataLossError,
     )
 }
 
@@ -192,7 +200,7 @@ _CODE_OF_REASON = {
 
 
 def error_class(code_name: str) -> type[RunwireError]:
-    """The class of a gRPC code; ``RunwireError`` itself for UNKNOWN and DATA_LOSS."""
+    """The class of a gRPC code; ``RunwireError`` itself for UNKNOWN."""
     return _BY_CODE_NAME.get(code_name, RunwireError)
 
 

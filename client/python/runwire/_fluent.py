@@ -12,7 +12,7 @@ import re
 import time
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 from runwire import _active, _session
 from runwire._active import ActiveRun, context_run, find
@@ -63,7 +63,8 @@ def start_run(
     if existing:
         run = _resumed(existing, tags, description)
     else:
-        parent = parent_run_id or (outer.run_id if outer is not None and nested else "")
+        enclosing = _active.enclosing() if nested else None
+        parent = parent_run_id or (enclosing.run_id if enclosing is not None else "")
         run = _created(_experiment_key(experiment_id), run_name, parent, tags, description)
     _active.activate(run)
     return run
@@ -72,10 +73,9 @@ def start_run(
 def _resumed(run_id: str, tags: Mapping[str, Any] | None, description: str | None) -> ActiveRun:
     run = ActiveRun(_session.journal(_session.get_tracking_uri()).attach_run(check_run_id(run_id)))
     run.known["status"] = "RUNNING"
-    if tags:
-        run.set_tags(tags)
-    if description is not None:
-        _session.client().runs.update(run_id, description=description)
+    # A tag as in mlflow, since it travels with the data: nothing here waits for a server.
+    note = {} if description is None else {"mlflow.note.content": description}
+    run.set_tags({**(tags or {}), **note})
     return run
 
 
@@ -192,8 +192,8 @@ def to(run_id: str | None) -> ActiveRun:
 
 def log_metric(
     key: str,
-    value: float,
-    step: int | None = None,
+    value: SupportsFloat,
+    step: SupportsIndex | None = None,
     synchronous: bool | None = None,
     timestamp: int | None = None,
     run_id: str | None = None,
@@ -215,8 +215,8 @@ def log_metric(
 
 
 def log_metrics(
-    metrics: Mapping[str, float],
-    step: int | None = None,
+    metrics: Mapping[str, SupportsFloat],
+    step: SupportsIndex | None = None,
     synchronous: bool | None = None,
     run_id: str | None = None,
     timestamp: int | None = None,
@@ -235,8 +235,8 @@ def log_metrics(
 
 
 def _log_row(
-    metrics: Mapping[str, float],
-    step: int | None,
+    metrics: Mapping[str, SupportsFloat],
+    step: SupportsIndex | None,
     synchronous: bool | None,
     timestamp: int | None,
     run_id: str | None,
@@ -291,10 +291,10 @@ def delete_tag(key: str) -> None:
 
 
 def log_batch(
-    metrics: Mapping[str, float] | None = None,
+    metrics: Mapping[str, SupportsFloat] | None = None,
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
-    step: int | None = None,
+    step: SupportsIndex | None = None,
     run_id: str | None = None,
 ) -> None:
     """Params, tags and a row of metrics in one call."""

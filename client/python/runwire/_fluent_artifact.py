@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import time
@@ -238,7 +237,7 @@ def _format(suffix: str) -> str:
 def _yaml(document: Any) -> str:
     """The document as YAML; empty where PyYAML is not installed."""
     try:
-        yaml = importlib.import_module("yaml")
+        import yaml
     except ImportError:
         return ""
     return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import struct
 import sys
 from array import array
 from pathlib import Path
@@ -24,6 +25,7 @@ from runwire._journal_format import (
     segment_name,
 )
 
+_PAGE_BYTES = 4096
 _MIN_RUN = 4  # rows of one shape worth cutting out together
 
 
@@ -60,6 +62,8 @@ class Definitions:
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # cut by a kill, or still being written
+                if b"\0" in line:
+                    break  # lost in a power cut
                 self._offset += len(line)
                 self._learn(json.loads(line))
 
@@ -97,10 +101,17 @@ class _Segment(NamedTuple):
 
 
 class JournalReader:
-    """One pass over the records, from the first segment that is still there."""
+    """One pass over the records, from the first segment that is still there.
 
-    def __init__(self, directory: Path):
+    ``trusted_to``: for a journal of before a restart of the machine, the position that had
+    reached the disk. What comes after may have lost pages in a power cut: it is read as far
+    as it makes sense, and ``damaged_at`` tells where it does not.
+    """
+
+    def __init__(self, directory: Path, trusted_to: int | None = None):
         self.directory = directory
+        self.damaged_at: int | None = None
+        self._trusted_to = trusted_to
         self.definitions = Definitions(directory)
         self.position = 0
         self._passed: list[tuple[int, Path]] = []  # (end position, file) of ended segments
@@ -165,6 +176,11 @@ class JournalReader:
         """The next records, about ``max_bytes`` of them and at least one; None: no more now."""
         if not self._at_record():
             return None
+        if self._trusted_to is not None and self.position >= self._trusted_to:
+            if not self._makes_sense():
+                self.damaged_at = self.position
+                return None
+            max_bytes = 1
         start, index = self.position, self._index
         word = self._words[index]
         words = (word & 0xFFFFFFFF) >> 3
@@ -178,6 +194,24 @@ class JournalReader:
             self._advance(rows * words)
             return Chunk(start, self.position, [self._cut(index, word >> 32, words, rows)])
         return Chunk(start, *self._gather(index, stop))
+
+    def _makes_sense(self) -> bool:
+        word, index = self._words[self._index], self._index
+        schema, length = word >> 32, word & 0xFFFFFFFF
+        end = index + (length >> 3)
+        if length % 8 or length < 16 or end > len(self._words):
+            return False
+        try:
+            if schema == 0:
+                decode_control(self._view[index * 8 + 8 : end * 8].tobytes())
+            elif length != 8 * (ROW_OVERHEAD_WORDS + len(self.definitions.schema(schema).keys)):
+                return False
+        except (ValueError, KeyError, struct.error):
+            return False
+        # A lost page is zeros, so the record before it is the last, and its rest is zeros.
+        page = (index * 8 // _PAGE_BYTES + 1) * _PAGE_BYTES
+        rest = self._view[page : end * 8].tobytes()
+        return not rest or any(rest) or (end < len(self._words) and self._words[end] != 0)
 
     def unread(self, chunk: Chunk) -> None:
         """Take back the chunk that was read last."""
@@ -269,7 +303,7 @@ class JournalReader:
     def sync(self) -> int:
         """fdatasync what was read; returns the position that now survives a power cut."""
         position = self.position
-        for path in tuple(self._unsynced):
+        for path in (*self._unsynced, self.directory / "schemas.jsonl"):
             fd = os.open(path, os.O_RDWR)
             try:
                 getattr(os, "fdatasync", os.fsync)(fd)

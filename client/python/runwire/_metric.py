@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 from runwire._change import Time, timestamp
 from runwire._errors import invalid
@@ -70,7 +71,9 @@ class Metrics:
             times_micros=[stamp.ToMicroseconds()],
             values=metrics.values(),
         )
-        return self.log_batch(run_id, MetricBatch(series=series, frames=[frame]))
+        # A writer of its own: a repeat after a lost answer is not stored a second time.
+        batch = MetricBatch(sequence=1, series=series, frames=[frame])
+        return self.log_batch(run_id, batch, writer_id=uuid4().hex)
 
     def log_batch(
         self,

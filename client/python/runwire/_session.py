@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from runwire._client import Client
     from runwire._journal import Journal
 
-# A read of one's own run waits so long for the server to have it, then reads what is there.
+# A read of one's own run waits so long for the server to have it, then says so and reads
+# what is there.
 READ_FLUSH_S = 30.0
 _TOLD_AFTER_S = 3.0
 
@@ -101,8 +102,11 @@ def flush(timeout: float | None = None) -> bool:
     Raises ``RunwireError`` where the server refused data for good.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    with _lock:
-        journals = [one for one in _journals.values() if not one.inherited]
+    if "runwire._journal" not in sys.modules:
+        return True
+    from runwire._journal import _live  # those of forked and unpickled runs too
+
+    journals = [one for one in tuple(_live) if not one.inherited]
     done = [_flush(one, deadline) for one in journals]  # each, whatever another's fate
     return all(done)
 
@@ -123,8 +127,17 @@ def _flush(one: Journal, deadline: float | None) -> bool:
 
 def flush_own() -> None:
     """Before something is read that this process may have logged."""
+    arrived = True
     with suppress(RunwireError):  # of a run that was refused, and perhaps not asked for
-        flush(READ_FLUSH_S)
+        arrived = flush(READ_FLUSH_S)
+    if not arrived:
+        import logging
+
+        logging.getLogger("runwire").warning(
+            "what this process logged has not all arrived at %s: what is read may lack the "
+            "latest of it. Nothing is lost; runwire sync sends it",
+            shown(resolve_uri()),
+        )
 
 
 def forget_parent() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from runwire._batches import SeriesIds
 from runwire._errors import RunwireError
-from runwire._journal_files import now_micros
+from runwire._journal_files import boot_id, now_micros
 from runwire._journal_format import CLOSE, FINISH, VOID, split_writer_position
 from runwire._journal_reader import Chunk, JournalReader, RowBlock
 from runwire._journal_refused import write_refused
@@ -81,7 +81,8 @@ class Uploader:
         self._owns_terminal = owns_terminal
         self._max_batch_bytes = max_batch_bytes
         self.status = Status.open(directory / "status")
-        self._reader = JournalReader(directory)
+        same_boot = meta["boot_id"] == boot_id()
+        self._reader = JournalReader(directory, None if same_boot else self.status.synced)
         self._ids = SeriesIds(self._reader.definitions)
         self._link = link
         self._trainer = Trainer(meta)
@@ -278,6 +279,12 @@ class Uploader:
         if unsynced and now - self._synced_at >= _SYNC_EVERY_S:
             self._synced_at = now
             self.status.synced = self._reader.sync()
+        if self._reader.damaged_at is not None:
+            self._report.say(
+                f"the machine went down before {self._directory} was all on its disk: what "
+                f"follows byte {self._reader.damaged_at} (about the last second) is lost",
+                once="damaged",
+            )
         self._watch(now)
 
     def _publish(self) -> None:

@@ -173,7 +173,7 @@ class Outbox:
         self.seal()
         while key < wire.keys:
             builder = self._builder(chunk.start)
-            end = wire.columns_within(key, self.limit_bytes - builder.size_bytes)
+            end = builder.columns_within(wire, key, self.limit_bytes)
             builder.add_slice(wire, block, key, end)
             key = end
             if key < wire.keys:

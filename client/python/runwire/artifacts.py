@@ -7,7 +7,6 @@ and ``artifact_path`` name a run's. What this process logged is sent first.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import tempfile
@@ -85,7 +84,9 @@ def load_dict(artifact_uri: str) -> Any:
     text = load_text(artifact_uri)
     if not artifact_uri.endswith((".yaml", ".yml")):
         return json.loads(text)
-    return importlib.import_module("yaml").safe_load(text)
+    import yaml
+
+    return yaml.safe_load(text)
 
 
 def load_image(artifact_uri: str) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -141,6 +142,14 @@ class Sqlite:
         yield f"sqlite:///{folder / 'runwire.db'}"
 
 
+WARDEN = """
+cat > /dev/null
+cd "$1" || exit
+if [ -e data/postmaster.pid ]; then kill -INT "$(head -n 1 data/postmaster.pid)"; sleep 1; fi
+rm -rf "$1"
+"""
+
+
 class Postgres:
     """A PostgreSQL server of our own, on a socket in a folder of its own.
 
@@ -150,6 +159,11 @@ class Postgres:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="runwire-pg-"))
+        # Waits for our end, however that comes (the kernel then closes its input), and
+        # stops what is still there.
+        self._warden = subprocess.Popen(
+            ["sh", "-c", WARDEN, "sh", self._folder], stdin=subprocess.PIPE, start_new_session=True
+        )
         self._server = self._make_server()
         self._count = 0
         try:
@@ -195,7 +209,7 @@ class Postgres:
 
     def _remove(self) -> None:
         self._server.cleanup()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._warden.communicate()  # it removes the folder
 
 
 class S3:

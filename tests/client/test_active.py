@@ -134,7 +134,7 @@ def test_pickled_run_is_another_writer_of_the_same_run() -> None:
 def test_unpickled_run_is_active_for_a_block_and_is_not_ended_by_it() -> None:
     with runwire.start_run() as run:
         _session.flush(60)
-        copy = pickle.loads(pickle.dumps(run))
+        copy: runwire.ActiveRun = pickle.loads(pickle.dumps(run))
         with copy:
             assert runwire.active_run() is copy
             runwire.log_metric("n", 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -166,12 +167,12 @@ def test_a_server_that_is_away_at_start_and_goes_again_gets_everything(
     journal = Journal.open(tmp_path / "journals", uri, settings=PROCESS)
     run = new_run(journal)
     log, logged = journal.directory / "uploader.log", 0
-    for outage in (1, 2):
+    for _ in range(2):
         for logged in range(logged + 1, logged + 5001):  # noqa: B020
             run.log_metrics({"loss": 1.0}, logged, logged)
         run.log_params({f"p{logged}": "1"})
         wait_for(lambda: journal.status.server_state == AWAY, "the server to be missed")
-        wait_for(partial(_says, log, "nothing is lost", outage), "a warning")
+        wait_for(partial(_says_it_is_away, log), "a warning")
         assert not journal.flush(0.05)
         with server(data, port):
             assert journal.flush(DEADLINE_S)
@@ -192,8 +193,8 @@ def test_a_server_that_is_away_at_start_and_goes_again_gets_everything(
     assert said.count("is back") >= 2
 
 
-def _says(log: Path, words: str, times: int) -> bool:
-    return log.exists() and log.read_text().count(words) >= times
+def _says_it_is_away(log: Path) -> bool:
+    return log.exists() and "nothing is lost" in log.read_text().rpartition("is back")[2]
 
 
 def test_25_forked_children_log_to_their_parents_run(tmp_path: Path) -> None:
@@ -296,3 +297,13 @@ def test_a_quota_that_was_reached_is_freed_by_the_uploader(tmp_path: Path) -> No
     with closing(connect(uri)) as connection:
         assert stored(connection, run.run_id)["loss"].total() == 200_000
         assert "runwire.dropped_points" not in Runs(Caller(connection)).get(run.run_id).tags
+
+
+def test_an_uploader_ends_when_its_journal_is_deleted(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, "grpc://127.0.0.1:9", settings=PROCESS)
+    new_run(journal)
+    wait_for(lambda: journal.status.server_state == AWAY, "the uploader")
+    pid = journal.status.uploader_pid
+    shutil.rmtree(journal.directory)
+    wait_for(lambda: not Path(f"/proc/{pid}/cmdline").read_bytes(), "its end")  # a zombie has none
+    journal.close()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import runwire
+
+ROOT = Path(__file__).parents[2]
 
 FLUENT = """
 active_run autolog create_experiment delete_experiment delete_run delete_tag download_artifacts
@@ -102,6 +107,23 @@ def test_star_import_brings_the_public_names() -> None:
 def test_what_mlflow_has_and_we_have_not_is_told(name: str, advice: str) -> None:
     with pytest.raises(AttributeError, match=advice):
         getattr(runwire, name)
+
+
+def test_version_is_that_of_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert runwire.__version__ == project["version"]
+
+
+def test_type_checkers_see_what_is_imported_late() -> None:
+    tree = ast.parse(Path(runwire.__file__).read_text())
+    (block,) = (one for one in tree.body if isinstance(one, ast.If))
+    seen = {
+        alias.name: one.module
+        for one in block.body
+        if isinstance(one, ast.ImportFrom) and one.module != "runwire"
+        for alias in one.names
+    }
+    assert seen == runwire._LATE
 
 
 HEAVY = "grpc google.protobuf numpy pandas sqlalchemy asyncio logging dataclasses runwire_server"

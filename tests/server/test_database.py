@@ -117,6 +117,15 @@ def test_folder_that_cannot_be_made_is_an_error_at_start() -> None:
         Database("sqlite:////proc/nowhere/x.db")
 
 
+def test_file_of_another_kind_is_said_plainly_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("these are not the pages you are looking for" * 1000)
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    with pytest.raises(StorageUnavailable, match="not a database"):
+        migrations.upgrade(database)
+    assert (tmp_path / "x.db").read_text().startswith("these are not the pages")
+    database.close()
+
+
 def test_unknown_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match="postgresql"):
         Database("mysql://host/x")

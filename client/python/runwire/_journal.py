@@ -373,6 +373,11 @@ def _close_at_exit(journal: Journal) -> None:
     atexit.register(journal.close)
 
 
+def open_journals() -> list[Journal]:
+    """This process's own, those of forked and unpickled runs too."""
+    return [journal for journal in tuple(_live) if not journal.inherited]
+
+
 _live: weakref.WeakSet[Journal] = weakref.WeakSet()
 _successors: dict[tuple[Path, str], Journal] = {}
 _successors_lock = threading.Lock()
@@ -390,4 +395,4 @@ def _after_fork_in_child() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
-__all__ = ["Journal", "JournalSettings", "RunLog", "attached_run", "check_key"]
+__all__ = ["Journal", "JournalSettings", "RunLog", "attached_run", "check_key", "open_journals"]

@@ -104,10 +104,9 @@ def flush(timeout: float | None = None) -> bool:
     deadline = None if timeout is None else time.monotonic() + timeout
     if "runwire._journal" not in sys.modules:
         return True
-    from runwire._journal import _live  # those of forked and unpickled runs too
+    from runwire._journal import open_journals
 
-    journals = [one for one in tuple(_live) if not one.inherited]
-    done = [_flush(one, deadline) for one in journals]  # each, whatever another's fate
+    done = [_flush(one, deadline) for one in open_journals()]  # each, whatever another's fate
     return all(done)
 
 

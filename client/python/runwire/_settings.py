@@ -70,10 +70,22 @@ def journals_folder(uri: str) -> Path:
 
 def _cache() -> Path:
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return _home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache")
+
+
+def _home() -> Path:
+    """A folder of the user's own, where a container's user has no home, too."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        import tempfile
+
+        return (
+            Path(tempfile.gettempdir()) / f"runwire-{os.getuid() if hasattr(os, 'getuid') else 0}"
+        )
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -42,6 +42,8 @@ _PASSING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED", "UNKNOWN
 
 def is_passing(error: RunwireError) -> bool:
     """Whether the same call may succeed later, with nothing changed by us."""
+    if isinstance(error.__cause__, ImportError):
+        return False  # local mode without the server's packages
     if error.code_name == "RESOURCE_EXHAUSTED":
         return error.retry_after_s is not None
     return error.code_name in _PASSING
@@ -49,7 +51,9 @@ def is_passing(error: RunwireError) -> bool:
 
 def is_away(error: RunwireError) -> bool:
     """Whether no call can succeed now. A server with too much to do is not away."""
-    return isinstance(error, UnavailableError) and error.reason != "OVERLOADED"
+    return (
+        isinstance(error, UnavailableError) and is_passing(error) and error.reason != "OVERLOADED"
+    )
 
 
 class _Stubs(NamedTuple):

@@ -6,6 +6,7 @@ its writer stands in each run and goes on from there. The status page only saves
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -78,6 +79,7 @@ class Uploader:
         max_batch_bytes: int = MAX_BATCH_BYTES,
     ):
         self._directory, self._report, self._patience = directory, report, patience
+        self._meta = directory / "meta.json"
         self._owns_terminal = owns_terminal
         self._max_batch_bytes = max_batch_bytes
         self.status = Status.open(directory / "status")
@@ -117,7 +119,8 @@ class Uploader:
             self._delivery.stop()
             self._artifacts.stop()
             self._publish()
-            write_refused(self._directory, self._refused())
+            with contextlib.suppress(FileNotFoundError):
+                write_refused(self._directory, self._refused())
             self._trainer.close()
         return self._is_drained() and not self._refused()
 
@@ -276,7 +279,7 @@ class Uploader:
             self._delivery.changed.notify_all()
         self._publish()
         unsynced = self._reader.position > self.status.synced
-        if unsynced and now - self._synced_at >= _SYNC_EVERY_S:
+        if unsynced and self._exists and now - self._synced_at >= _SYNC_EVERY_S:
             self._synced_at = now
             self.status.synced = self._reader.sync()
         if self._reader.damaged_at is not None:
@@ -286,6 +289,11 @@ class Uploader:
                 once="damaged",
             )
         self._watch(now)
+
+    @property
+    def _exists(self) -> bool:
+        """Whether nobody has deleted the journal under our feet."""
+        return self._meta.exists()
 
     def _publish(self) -> None:
         """Tell the trainer how far it is, and give back disk."""
@@ -322,6 +330,8 @@ class Uploader:
         return self._closed or self._ended_at is not None or self._patience.until_drained
 
     def _is_over(self) -> bool:
+        if not self._exists:
+            return True
         if self._gives_up():
             self._report.say(
                 f"giving up on {self._link.uri} for now; `runwire sync` sends the rest "

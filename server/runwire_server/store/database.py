@@ -35,6 +35,7 @@ _SQLITE_STORAGE = {
     11: "the database file is damaged",
     13: "the disk is full",
     14: "the database file cannot be opened",
+    26: "the file is not a database",
 }
 # PostgreSQL SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PG_CONFLICTS = {"40001", "40P01", "55P03"}

@@ -62,8 +62,8 @@ class RegistryService(RegistryServiceServicer):
         self, request: pb.CreateModelVersionRequest, context: ServicerContext
     ) -> pb.CreateModelVersionResponse:
         with self._db.write() as tx:
-            created = model_version.create(tx, request)
-            return pb.CreateModelVersionResponse(model_version=created)
+            created, existed = model_version.create(tx, request)
+            return pb.CreateModelVersionResponse(model_version=created, existed=existed)
 
     def GetModelVersion(
         self, request: pb.GetModelVersionRequest, context: ServicerContext

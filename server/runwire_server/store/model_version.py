@@ -49,8 +49,12 @@ CHANGEABLE = ("description", "tags")
 MAX_PAGE_SIZE = 1000
 
 
-def create(tx: Transaction, draft: CreateModelVersionRequest, *, actor: str = "") -> ModelVersion:
+def create(
+    tx: Transaction, draft: CreateModelVersionRequest, *, actor: str = ""
+) -> tuple[ModelVersion, bool]:
     """Seal the content, number the version, move the aliases: all or nothing.
+
+    The version, and whether it existed before this call.
 
     Numbers are dense per model, because its row is locked meanwhile. A repeat of the
     same ``request_id`` returns the version that it made. Raises what
@@ -59,7 +63,7 @@ def create(tx: Transaction, draft: CreateModelVersionRequest, *, actor: str = ""
     _check(draft)
     made_before = request.recall(tx, draft)
     if made_before is not None:
-        return _recalled(tx, made_before)
+        return _recalled(tx, made_before), True
     workspace = workspace_of(draft.workspace)
     row = _model_for(tx, workspace, draft)
     version = row.latest_version + 1
@@ -90,7 +94,7 @@ def create(tx: Transaction, draft: CreateModelVersionRequest, *, actor: str = ""
         revision = model_alias.point(tx, row, alias, version, actor=actor)
     model_row.touch(tx, row, revision, latest_version=version)
     request.remember(tx, draft, f"{row.model_id}/{version}")
-    return message(tx, model_row.find_version(tx, row, version))
+    return message(tx, model_row.find_version(tx, row, version)), False
 
 
 def get(tx: Transaction, key: ModelVersionKey) -> ModelVersion:

@@ -146,10 +146,12 @@ class CreateModelVersionRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., workspace: _Optional[str] = ..., source_run_id: _Optional[str] = ..., source_path: _Optional[str] = ..., artifacts: _Optional[_Iterable[_Union[_artifact_pb2.Artifact, _Mapping]]] = ..., source_uri: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., signature: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., create_model: bool = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class CreateModelVersionResponse(_message.Message):
-    __slots__ = ("model_version",)
+    __slots__ = ("model_version", "existed")
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXISTED_FIELD_NUMBER: _ClassVar[int]
     model_version: _model_pb2.ModelVersion
-    def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ...) -> None: ...
+    existed: bool
+    def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ..., existed: bool = ...) -> None: ...
 
 class GetModelVersionRequest(_message.Message):
     __slots__ = ("key",)

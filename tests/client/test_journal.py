@@ -116,6 +116,8 @@ def test_nan_and_infinities_are_values(journal: Journal, run: RunLog) -> None:
         ({"a": 1j, "b": 1}, 0, TypeError, "'a'"),
         ({"a": 10**400, "b": 1}, 0, TypeError, "'a'"),
         ({"a": np.zeros(3), "b": 1}, 0, TypeError, "'a'"),
+        ([("a", 1.0), ("b", 2.0)], 0, TypeError, "mapping"),
+        (("a", "b"), 0, TypeError, "mapping"),
         ({"a": 1.0, "b": 2.0}, 1.5, TypeError, "step"),
         ({"a": 1.0, "b": 2.0}, None, TypeError, "step"),
         ({"a": 1.0, "b": 2.0}, 1 << 63, InvalidArgumentError, "step"),

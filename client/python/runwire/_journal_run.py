@@ -93,7 +93,7 @@ class RunLog:
             row = pack(
                 step, time_ns() // 1000 if time_micros is None else time_micros, *metrics.values()
             )
-        except (struct.error, TypeError, ValueError, OverflowError):
+        except (struct.error, AttributeError, TypeError, ValueError, OverflowError):
             _explain(metrics, step, time_micros)
         segments = self._segments
         with segments.lock:
@@ -124,7 +124,7 @@ class RunLog:
             return
         try:
             row = row_struct(len(keys)).pack(step, time_micros, *metrics.values())
-        except (struct.error, TypeError, ValueError, OverflowError):
+        except (struct.error, AttributeError, TypeError, ValueError, OverflowError):
             _explain(metrics, step, time_micros)
         schema = schema or self._declare(keys)
         journal = self._journal
@@ -136,7 +136,7 @@ class RunLog:
     def _log_by_key(self, metrics: Mapping[str, float], step: int, time_micros: int) -> None:
         try:
             row_struct(len(metrics)).pack(step, time_micros, *metrics.values())
-        except (struct.error, TypeError, ValueError, OverflowError):
+        except (struct.error, AttributeError, TypeError, ValueError, OverflowError):
             _explain(metrics, step, time_micros)
         for key in metrics:
             check_key("metric", key)
@@ -253,6 +253,8 @@ def _texts(what: str, values: Mapping[str, str]) -> dict[str, str]:
 
 def _explain(metrics: Mapping[str, float], step: Any, time_micros: Any) -> NoReturn:
     """Find out which argument ``struct`` did not take, and say so."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"metrics must be a mapping of keys to numbers, not {metrics!r:.80}")
     for name, value in (("step", step), ("time_micros", time_micros)):
         if value is None and name == "time_micros":
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import subprocess
 import sys
@@ -29,6 +28,8 @@ def start_uploader(directory: Path, *, thread: bool = False) -> Callable[[], boo
         try:
             return _start_process(directory)
         except OSError as error:
+            import logging
+
             logging.getLogger("runwire").warning("the uploader runs as a thread: %s", error)
     return _start_thread(directory)
 

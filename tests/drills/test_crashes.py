@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import random
 import signal
+from pathlib import Path
 
 import backends
 import pytest
 import runwire
 
-from drills.processes import ended_run, server_process, steps_of, trainer
+from drills.processes import ended_run, eventually, server_process, steps_of, trainer
 
-# Says on descriptor 3, unbuffered, after each call that has returned.
+# Writes a dot, unbuffered, after each call that has returned.
 ENDLESS = """
 import os, sys, runwire
 runwire.set_tracking_uri(sys.argv[1])
@@ -35,20 +36,14 @@ def test_killed_trainer_loses_no_call_that_had_returned(
         with trainer(ENDLESS, server.uri) as job:
             assert job.stdout is not None
             run_id = job.stdout.readline().strip()
-            job.stdout.read(random.Random(seed).randrange(1, 20_000))
+            seen = job.stdout.read(random.Random(seed).randrange(1, 20_000))
             job.send_signal(signal.SIGKILL)
-            rest = job.stdout.read()
-        returned = job_steps(rest)
+            returned = len(seen + job.stdout.read())  # a dot for each call
         with runwire.Client(server.uri) as client:
             assert ended_run(client, run_id) == "KILLED"
             stored = steps_of(client, run_id, "twice")
         assert stored == list(range(len(stored)))
         assert len(stored) >= returned
-
-
-def job_steps(rest: str) -> int:
-    """Calls that had returned after the last read: each wrote a dot."""
-    return rest.count(".")
 
 
 def test_uploader_killed_in_the_middle_is_replaced_and_nothing_is_doubled(
@@ -107,27 +102,23 @@ raise RuntimeError("training went wrong")
 
 
 def test_nothing_runs_on_after_a_job_has_ended(backend: backends.Backend) -> None:
+    code = "import sys, runwire; runwire.set_tracking_uri(sys.argv[1]); runwire.log_metric('a', 1)"
     with server_process(backend) as server:
         server.start()
-        code = (
-            "import sys, runwire; runwire.set_tracking_uri(sys.argv[1]); runwire.log_metric('a', 1)"
-        )
         with trainer(code, server.uri) as job:
             output, errors = job.communicate(timeout=60)
             assert (job.returncode, output, errors) == (0, "", "")
-        directory = os.environ["RUNWIRE_DIR"].encode()
-        from pathlib import Path
+        eventually(lambda: not _uploaders(), "the uploader leaves")
 
-        from drills.processes import eventually
 
-        def uploaders() -> list[str]:
-            found = []
-            for process in Path("/proc").glob("[0-9]*"):
-                try:
-                    if directory in (process / "cmdline").read_bytes():
-                        found.append(process.name)
-                except OSError:
-                    continue
-            return found
-
-        eventually(lambda: not uploaders(), "the uploader leaves")
+def _uploaders() -> list[str]:
+    """Process ids of the uploaders of this test's journals."""
+    directory = os.environ["RUNWIRE_DIR"].encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if directory in (process / "cmdline").read_bytes():
+                found.append(process.name)
+        except OSError:
+            continue
+    return found

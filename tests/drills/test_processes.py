@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import backends
 import runwire
 
-from drills.processes import ended_run, ended_well, server_process, steps_of, trainer
+from drills.processes import ended_run, ended_well, eventually, server_process, steps_of, trainer
 
 FORKS = """
 import os, sys, runwire
@@ -73,7 +75,7 @@ def test_25_forked_children_log_or_idle_and_all_of_it_arrives(backend: backends.
                 _eventually_whole(client, run_id, f"child/{child}", 100)
 
 
-def test_run_handle_goes_to_spawned_processes(backend: backends.Backend, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_run_handle_goes_to_spawned_processes(backend: backends.Backend, tmp_path: Path) -> None:
     script = tmp_path / "spawn.py"
     script.write_text(SPAWN)
     code = f"import runpy, sys; runpy.run_path({str(script)!r}, run_name='__main__')"
@@ -106,7 +108,5 @@ def test_eight_processes_log_to_one_run(backend: backends.Backend) -> None:
 
 
 def _eventually_whole(client: runwire.Client, run_id: str, key: str, steps: int) -> None:
-    from drills.processes import eventually
-
     eventually(lambda: len(steps_of(client, run_id, key)) >= steps, f"{key} arrives")
     assert steps_of(client, run_id, key) == list(range(steps))

@@ -25,8 +25,9 @@ log = logging.getLogger("runwire.calls")
 DOMAIN = "runwire.v1"
 # Base64 of the details and the message share a trailer block of 8 KB; past it the
 # caller sees RESOURCE_EXHAUSTED in place of the real error (grpc #37852).
-MAX_DETAIL_BYTES = 3000
-MAX_MESSAGE_CHARS = 1000
+MAX_DETAIL_BYTES = 3000  # the metadata of an ErrorInfo
+MAX_MESSAGE_BYTES = 1000  # as sent, percent-encoded
+MAX_VIOLATION_BYTES = 200
 
 Observe = Callable[[str, str, float], None]
 """Told (method, status code name, seconds) of every call that ended."""
@@ -44,18 +45,19 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def status_of(error: ServiceError) -> Status:
-    """The gRPC status of a typed error, details under ``MAX_DETAIL_BYTES``."""
-    message = error.message[:MAX_MESSAGE_CHARS]
+    """The gRPC status of a typed error, cut so that its trailers always arrive."""
+    message = _sendable(error.message)
     status = status_pb2.Status(code=error.code, message=message)
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     budget = MAX_DETAIL_BYTES
     for name, value in error.metadata.items():
-        info.metadata[name] = value[: max(0, budget // 2)]
+        info.metadata[name] = _cut(value, max(0, budget // 2))
         budget -= len(name) + len(info.metadata[name].encode())
     status.details.add().Pack(info)
     if isinstance(error, FieldInvalid):
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field[:200], description=error.problem[:200]
+            field=_cut(error.field, MAX_VIOLATION_BYTES),
+            description=_cut(error.problem, MAX_VIOLATION_BYTES),
         )
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_after_s is not None:
@@ -64,6 +66,22 @@ def status_of(error: ServiceError) -> Status:
         status.details.add().Pack(retry)
     trailer = ("grpc-status-details-bin", status.SerializeToString())
     return Status(_CODES[error.code], message, (trailer,))
+
+
+def _cut(text: str, max_bytes: int) -> str:
+    """The beginning of a text that has at most so many bytes of UTF-8."""
+    return text.encode()[:max_bytes].decode(errors="ignore")
+
+
+def _sendable(message: str) -> str:
+    """The beginning of a message. In a trailer each byte but printable ASCII takes three."""
+    left = MAX_MESSAGE_BYTES
+    for index, character in enumerate(message):
+        plain = " " <= character <= "~" and character != "%"
+        left -= 1 if plain else 3 * len(character.encode())
+        if left < 0:
+            return message[:index]
+    return message
 
 
 class CallInterceptor(grpc.ServerInterceptor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -476,3 +477,30 @@ def test_hot_path_goes_straight_to_the_journal() -> None:
 def test_status_words_cover_what_ends_a_run() -> None:
     assert _active.status_after(None, None) == "FINISHED"
     assert _active.status_after(ValueError, ValueError()) == "FAILED"
+
+
+def test_run_after_somebody_deleted_the_journal_arrives_and_the_loss_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNWIRE_UPLOADER", "off")  # nobody else has the folder in hand
+    with runwire.start_run() as first:
+        runwire.log_metric("m", 1)
+    monkeypatch.setenv("RUNWIRE_UPLOADER", "thread")
+    folder = first.log.journal.directory
+    shutil.rmtree(folder)
+    with runwire.start_run() as second:
+        runwire.log_metric("m", 2)
+    assert runwire.get_run(second.run_id).data.metrics == {"m": 2.0}
+    assert f"{folder} was deleted" in caplog.text
+
+
+def test_flush_does_not_wait_for_a_journal_that_somebody_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RUNWIRE_UPLOADER", "off")  # nobody else has the folder in hand
+    with runwire.start_run() as run:
+        runwire.log_metric("m", 1)
+    shutil.rmtree(run.log.journal.directory)
+    with pytest.raises(runwire.DataLossError, match="was deleted"):
+        runwire.flush()
+    assert runwire.flush()

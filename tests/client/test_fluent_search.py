@@ -125,6 +125,7 @@ def test_deleted_runs_are_shown_where_they_are_asked_for() -> None:
         ({"output_format": "csv"}, "output_format"),
         ({"run_view_type": "SOME"}, "view_type"),
         ({"experiment_ids": ["taxi"]}, "experiment_id"),
+        ({"max_results": -1}, "max_results"),
     ],
 )
 def test_wrong_search_is_refused_naming_the_field(arguments: dict[str, object], field: str) -> None:
@@ -132,6 +133,17 @@ def test_wrong_search_is_refused_naming_the_field(arguments: dict[str, object], 
     with pytest.raises(runwire.InvalidArgumentError) as caught:
         runwire.search_runs(**{"output_format": "list", **arguments})  # type: ignore[arg-type]
     assert caught.value.metadata["field"] == field
+
+
+def test_run_with_more_metrics_than_are_read_at_once_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with runwire.start_run() as run:
+        runwire.log_metrics({f"m{number}": number for number in range(1001)})
+    for read in (lambda: runwire.get_run(run.run_id), runwire.search_runs):
+        caplog.clear()
+        read()
+        assert f"run {run.run_id} has more metrics" in caplog.text
 
 
 def test_unknown_run_is_not_found() -> None:

@@ -22,8 +22,9 @@ from runwire_server.blobs import BlobStore, open_blobs
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
-from runwire_server.services.artifact import ArtifactService
+from runwire_server.services.artifact import MAX_PUT_ITEMS, ArtifactService
 from runwire_server.store import blob, model_version
+from runwire_server.store.artifact import MAX_DELETE_PATHS
 from runwire_server.store.database import Database
 from runwire_server.store.tables import blobs, runs, uploads
 
@@ -272,6 +273,16 @@ def test_upload_belongs_to_its_workspace(service: ArtifactServiceStub) -> None:
     assert reason(caught) == "NOT_FOUND"
 
 
+@pytest.mark.parametrize("upload_id", ["\x00", "../..", "é" * 10_000, f"{0:032x}", f"{0:032X}\n"])
+def test_upload_that_never_was_is_not_found(service: ArtifactServiceStub, upload_id: str) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        service.GetUpload(pb.GetUploadRequest(upload_id=upload_id))
+    assert reason(caught) == "NOT_FOUND"
+    with pytest.raises(grpc.RpcError) as caught:
+        upload(service, opening(upload_id=upload_id))
+    assert reason(caught) == "NOT_FOUND"
+
+
 def test_expired_upload_is_not_found(db: Database, service: ArtifactServiceStub) -> None:
     upload_id = upload(service, opening())[0].opened.upload_id
     with db.write() as tx:
@@ -331,6 +342,23 @@ def test_store_that_fails_acknowledges_nothing(db: Database, tmp_path: Path) -> 
 
 
 # Trees --------------------------------------------------------------------------
+
+
+def test_calls_take_so_many_items_that_the_answer_fits(
+    service: ArtifactServiceStub, run_id: str
+) -> None:
+    most = pb.BatchPutBlobsRequest(items=[pb.BatchPutBlobsRequest.Item()] * MAX_PUT_ITEMS)
+    assert service.BatchPutBlobs(most).ByteSize() < LIMITS.max_message_bytes
+    most.items.add()
+    with pytest.raises(grpc.RpcError) as caught:
+        service.BatchPutBlobs(most)
+    assert reason(caught) == "FIELD_INVALID"
+    paths = [str(number) for number in range(MAX_DELETE_PATHS + 1)]
+    with pytest.raises(grpc.RpcError) as caught:
+        service.DeleteArtifacts(
+            pb.DeleteArtifactsRequest(owner=ArtifactOwner(run_id=run_id), paths=paths)
+        )
+    assert reason(caught) == "FIELD_INVALID"
 
 
 def test_run_in_the_trash_is_read_but_not_written(

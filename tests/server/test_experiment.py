@@ -138,6 +138,14 @@ def test_an_experiment_cannot_outgrow_a_message(db: Database) -> None:
         assert not experiment.get(tx, experiment_id="1").tags
 
 
+def test_any_number_of_tags_can_be_removed_at_once(db: Database) -> None:
+    made, _ = _create(db, name="many", tags={str(number): "" for number in range(70_000)})
+    with db.write() as tx:
+        bare = Experiment(experiment_id=made.experiment_id)
+        changed = experiment.update(tx, bare, FieldMask(paths=["tags"]))
+    assert not changed.tags
+
+
 def test_a_page_ends_before_it_outgrows_a_message_and_the_next_goes_on(db: Database) -> None:
     value = "x" * LIMITS.max_value_bytes
     for i in range(7):

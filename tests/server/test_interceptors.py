@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -11,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from runwire.v1.run_service_pb2 import GetRunRequest, GetRunResponse
 from runwire_server.errors import FieldInvalid, NotFound, Overloaded, ServiceError
 from runwire_server.inprocess import InProcessServer
-from runwire_server.interceptors import MAX_DETAIL_BYTES, CallInterceptor, status_of
+from runwire_server.interceptors import CallInterceptor, status_of
 from runwire_server.retry import TransactionConflict
 
 SERVICE = "runwire.v1.RunService"
@@ -134,12 +136,19 @@ def test_race_lost_for_ever_is_overload_with_retry_info() -> None:
     assert "RetryInfo" in details
 
 
-@pytest.mark.parametrize("size", [10, 10_000, 1_000_000])
-def test_details_stay_small_however_long_the_input_was(size: int) -> None:
-    error = NotFound("run", "é" * size)
-    status = status_of(error)
-    assert len(status.trailing_metadata[0][1]) < MAX_DETAIL_BYTES + 3000
-    assert len(status.details) <= 1000
+@pytest.mark.parametrize("size", [10, 600, 10_000, 1_000_000])
+@pytest.mark.parametrize("character", ["x", "%", "é", "\x01", "\U0001f600"])
+def test_trailers_fit_a_header_block_however_long_the_input_was(character: str, size: int) -> None:
+    text = character * size
+    for error in (NotFound(text, text), FieldInvalid(text, text)):
+        status = status_of(error)
+        details = len(base64.b64encode(status.trailing_metadata[0][1]))
+        assert details + len(quote(status.details, safe=" ")) < 8000
+
+
+def test_message_in_any_script_that_is_not_too_long_is_sent_whole() -> None:
+    assert status_of(NotFound("run", "実験" * 50)).details == f"no run {'実験' * 50!r}"
+    assert len(status_of(NotFound("run", "x" * 5000)).details) == 1000
 
 
 def test_every_error_class_has_a_reason_of_the_protos() -> None:

@@ -80,8 +80,9 @@ def test_run_must_exist(db: Database, engine: Engine, run_id: str) -> None:
             engine.writer(asked, "w")
         with pytest.raises(error):
             points(engine, asked)
-    with pytest.raises(errors.FieldInvalid):
-        series(engine, "no id")
+    for malformed in ("no id", "", "\x00"):
+        with pytest.raises(errors.FieldInvalid):
+            series(engine, malformed)
     assert engine.writer(run_id, "never heard of") == (0, 0)
 
 

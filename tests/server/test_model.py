@@ -18,6 +18,7 @@ from runwire.v1.artifact_pb2 import ModelVersionKey
 from runwire.v1.model_pb2 import Model, ModelEvent, ModelVersion
 from runwire_server import errors
 from runwire_server.errors import ServiceError
+from runwire_server.limits import LIMITS
 from runwire_server.retry import retrying
 from runwire_server.services.model import RegistryService
 from runwire_server.store import model_event, model_name
@@ -222,6 +223,54 @@ def test_history_outlives_rename_and_deletion(registry: Registry) -> None:
     ]
     with pytest.raises(errors.NotFound):
         registry.events(model="m")
+
+
+def test_model_and_version_cannot_outgrow_a_message_by_their_tags(registry: Registry) -> None:
+    registry.version()
+    long = "x" * LIMITS.max_value_bytes
+    full, more = {f"k{number}": long for number in range(15)}, {"more": long}
+    whole, one = FieldMask(paths=["tags"]), FieldMask(paths=["tags.more"])
+    registry.UpdateModel(model=Model(name="m", tags=full), update_mask=whole)
+    with pytest.raises(errors.TooLarge):
+        registry.UpdateModel(model=Model(name="m", tags=more), update_mask=one)
+    version = ModelVersion(model="m", version=1, tags=full)
+    registry.UpdateModelVersion(model_version=version, update_mask=whole)
+    version = ModelVersion(model="m", version=1, tags=more)
+    with pytest.raises(errors.TooLarge):
+        registry.UpdateModelVersion(model_version=version, update_mask=one)
+
+
+def test_references_are_of_a_length_that_an_answer_can_repeat(registry: Registry) -> None:
+    name, stages = "é" * 127, ["ü" * 127, *(f"{n}" + "s" * 250 for n in range(31))]
+    registry.CreateModel(name=name, stages=stages)
+    asked = [f"{name}/{number:0>500}x" for number in range(1000)]
+    response = registry.ResolveModels(references=asked)
+    assert len(response.resolved) == 1000
+    assert response.ByteSize() < LIMITS.max_message_bytes
+    assert registry.ResolveModels(references=[f"{name}/{stages[0]}"]).resolved[0].fault.reason
+    with pytest.raises(errors.TooLarge):
+        registry.ResolveModels(references=["m/" + "x" * 2000])
+
+
+def test_events_with_long_comments_fit_into_messages(registry: Registry) -> None:
+    registry.version()
+    registry.version()
+    for move in range(60):
+        comment = "x" * LIMITS.max_value_bytes
+        registry.SetModelAlias(model="m", alias="a", version=move % 2 + 1, comment=comment)
+    seen, token = 0, ""
+    while not seen or token:
+        page = registry.ListModelEvents(alias="a", page_size=1000, page_token=token)
+        assert page.ByteSize() < LIMITS.max_message_bytes
+        seen += len(page.events)
+        token = page.next_page_token
+    assert seen == 60
+
+
+@pytest.mark.parametrize("alias", ["\x00", "a b", "7", "latest"])
+def test_events_of_what_can_be_no_alias_are_refused(registry: Registry, alias: str) -> None:
+    with pytest.raises(errors.FieldInvalid):
+        registry.events(alias=alias)
 
 
 def test_events_of_a_model_that_never_was_are_not_found(registry: Registry) -> None:

@@ -24,6 +24,8 @@ from runwire._run_handle import TAG_ATTRIBUTES, Run, run_of
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runwire.v1.run_pb2 import Run as RunMessage
+
 # Single-quoted texts, and outside of them mlflow's own tags in any quoting.
 _OWN_TAG = re.compile(
     r"('(?:[^']|'')*')|\btags?\.([`\"]?)("
@@ -39,7 +41,18 @@ def get_run(run_id: str) -> Run:
     Raises ``NotFoundError``.
     """
     _session.flush_own()
-    return run_of(_session.client().runs.get(check_run_id(run_id)))
+    return _whole(_session.client().runs.get(check_run_id(run_id)))
+
+
+def _whole(message: RunMessage) -> Run:
+    """A handle; says so where the run has more entries than one message takes."""
+    if message.truncated:
+        warn(
+            "run %s has more metrics, params or tags than are read at once: some are missing "
+            "here. runwire.Client().metrics.list(run_id) reads every metric",
+            message.run_id,
+        )
+    return run_of(message)
 
 
 def get_parent_run(run_id: str) -> Run | None:
@@ -84,6 +97,8 @@ def search_runs(
     output_format = output_format or ("pandas" if _has_pandas() else "list")
     if output_format not in ("pandas", "list"):
         raise invalid("output_format", f"{output_format!r} is neither 'pandas' nor 'list'")
+    if max_results < 0:
+        raise invalid("max_results", f"{max_results!r} is below 0")
     view = view_of(run_view_type)
     _session.flush_own()
     scope = _scope(experiment_ids, experiment_names, search_all_experiments)
@@ -99,7 +114,7 @@ def search_runs(
             show_deleted=view != ACTIVE_ONLY,
         )
         wanted = (one for one in listed if view != DELETED_ONLY or one.HasField("delete_time"))
-        found = [run_of(one) for one in islice(wanted, max_results)]
+        found = [_whole(one) for one in islice(wanted, max_results)]
     return found if output_format == "list" else table(found)
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runwire._errors import RunwireError, UnavailableError
+from runwire._errors import DataLossError, RunwireError, UnavailableError
 from runwire._settings import journals_folder, settings
 from runwire._uri import VARIABLE, resolve_uri, shown
 
@@ -64,6 +64,8 @@ def journal(uri: str) -> Journal:
     """
     with _lock:
         found = _journals.get(uri)
+        if found is not None and _is_deleted(found):
+            _abandon(found)
         if found is None or found.inherited or found.closed:
             from runwire._journal import Journal
 
@@ -83,6 +85,25 @@ def _opened(kind: type[Journal], folder: Path, uri: str) -> Journal:
         ) from error
 
 
+def _is_deleted(one: Journal) -> bool:
+    """Whether somebody deleted its folder (``rm -rf runwire-data`` beside a notebook)."""
+    return not (one.inherited or one.closed or (one.directory / "meta.json").exists())
+
+
+def _abandon(one: Journal) -> None:
+    """What is logged from here on goes to a new journal; open runs attach to it."""
+    import logging
+
+    logging.getLogger("runwire").warning(
+        "the folder %s was deleted: what was logged there and not sent is lost", one.directory
+    )
+    one.disown()
+    with _lock:
+        reader = _clients.pop(one.tracking_uri, None)
+    if reader is not None:  # a local one has the deleted database open
+        reader.close()
+
+
 def client() -> Client:
     """The reader of the present tracking URI."""
     uri = resolve_uri()
@@ -99,7 +120,8 @@ def flush(timeout: float | None = None) -> bool:
     """Wait until the server has everything that this process logged before this call.
 
     False: not within ``timeout`` seconds (None waits without end), or logging is offline.
-    Raises ``RunwireError`` where the server refused data for good.
+    Raises ``RunwireError`` where the server refused data for good, ``DataLossError`` where
+    somebody deleted the journal.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     if "runwire._journal" not in sys.modules:
@@ -111,6 +133,13 @@ def flush(timeout: float | None = None) -> bool:
 
 
 def _flush(one: Journal, deadline: float | None) -> bool:
+    if _is_deleted(one):
+        _abandon(one)
+        raise DataLossError(
+            f"the folder {one.directory} was deleted before the server had all of it",
+            reason="DATA_DAMAGED",
+            metadata={"path": str(one.directory)},
+        )
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
     if left is not None and left <= _TOLD_AFTER_S:
         return one.flush(left)

@@ -26,6 +26,7 @@ from runwire_server.metrics.commit import Committed
 from runwire_server.metrics.refresher import Refresher
 from runwire_server.metrics.summaries import Summaries
 from runwire_server.metrics.writer import GroupWriter
+from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_writers
 
@@ -131,6 +132,7 @@ class Engine:
 
     def list_series(self, request: ListSeriesRequest) -> ListSeriesResponse:
         """As ``series.list_series``, with everything acknowledged before the call."""
+        check_run_id("run_id", request.run_id)
         self.refresh(run_ids=[request.run_id])
         return series.list_series(self._db, request)
 

@@ -40,6 +40,8 @@ from runwire_server.store.times import to_proto
 
 # A commit is one transaction, held in memory until the caller half-closes.
 MAX_COMMIT_ARTIFACTS = 1_000_000
+# The answer has a result for each, and must fit into a message.
+MAX_PUT_ITEMS = 10_000
 Context = grpc.ServicerContext
 
 
@@ -140,6 +142,8 @@ class ArtifactService(ArtifactServiceServicer):
         self, request: BatchPutBlobsRequest
     ) -> tuple[list[ServiceError | None], dict[str, bytes]]:
         """What is wrong with each item, and the good ones by digest."""
+        if len(request.items) > MAX_PUT_ITEMS:
+            raise FieldInvalid("items", f"at most {MAX_PUT_ITEMS} in a call")
         total = sum(len(item.data) for item in request.items)
         if total > self._limits.max_batch_put_bytes:
             raise TooLarge("items", total, self._limits.max_batch_put_bytes)

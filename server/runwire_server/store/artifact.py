@@ -35,6 +35,8 @@ from runwire_server.store.tables import artifacts, experiments, runs
 from runwire_server.store.times import to_proto
 
 ROWS_AT_ONCE = 1000
+# Each is a statement, in a transaction that others wait for.
+MAX_DELETE_PATHS = 1000
 
 
 class Tree(NamedTuple):
@@ -145,11 +147,13 @@ def get(tx: Transaction, owner: str, path: str, field: str = "path") -> Artifact
     return message(row)
 
 
-def delete(tx: Transaction, owner: str, paths: Iterable[str]) -> int:
+def delete(tx: Transaction, owner: str, paths: Sequence[str]) -> int:
     """Remove files, and what is under directories; returns how many files went.
 
     A path that is not there removes nothing. The bytes stay until they are collected.
     """
+    if len(paths) > MAX_DELETE_PATHS:
+        raise FieldInvalid("paths", f"at most {MAX_DELETE_PATHS} in a call; name their directory")
     gone = 0
     for index, path in enumerate(paths):
         path = check_path(f"paths[{index}]", path)

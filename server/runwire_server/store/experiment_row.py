@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from runwire.v1.experiment_pb2 import Experiment
 
 from runwire_server.errors import Deleted, NotFound
+from runwire_server.store.blob import in_batches
 from runwire_server.store.check import experiment_key
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import experiment_tags, experiments
@@ -100,11 +101,12 @@ def put_tags(tx: Transaction, key: int, tags: Mapping[str, str]) -> None:
 
 
 def remove_tags(tx: Transaction, key: int, names: Iterable[str]) -> None:
-    tx.execute(
-        sa.delete(experiment_tags).where(
-            experiment_tags.c.experiment_id == key, experiment_tags.c.key.in_(list(names))
+    for some in in_batches(names):
+        tx.execute(
+            sa.delete(experiment_tags).where(
+                experiment_tags.c.experiment_id == key, experiment_tags.c.key.in_(some)
+            )
         )
-    )
 
 
 def tags_of(tx: Transaction, keys: Sequence[int]) -> dict[int, dict[str, str]]:

@@ -16,7 +16,8 @@ from runwire_server.errors import NotFound
 from runwire_server.store import page
 from runwire_server.store.database import Transaction
 from runwire_server.store.experiment import workspace_of
-from runwire_server.store.model_name import check_name
+from runwire_server.store.fit import fit
+from runwire_server.store.model_name import check_alias, check_name
 from runwire_server.store.model_row import ModelRow
 from runwire_server.store.tables import model_events, models, registry_revisions
 from runwire_server.store.times import from_proto, to_proto
@@ -90,7 +91,8 @@ def list_events(
     page_size: int = 0,
     page_token: str = "",
 ) -> tuple[list[ModelEvent], str]:
-    """Events newest first, and the next page's token.
+    """Events newest first, and the next page's token; fewer than ``page_size`` where a
+    message would outgrow its limit.
 
     ``model`` (empty: all) is a name that a model has or had when it was deleted; its
     history goes on through renames. Raises ``NotFound`` where there never was one.
@@ -103,14 +105,16 @@ def list_events(
     if model:
         statement = statement.where(model_events.c.model_id.in_(_ids_of(tx, workspace, model)))
     if alias:
+        check_alias("alias", alias)
         statement = statement.where(model_events.c.alias == alias)
     if until_micros is not None:
         statement = statement.where(model_events.c.time <= until_micros)
     if page_token:
         statement = statement.where(page.after(_ORDER, page.decode(page_token, arguments)))
     rows = tx.execute(statement.order_by(_ORDER[0].order).limit(size + 1)).all()
-    token = page.encode([rows[size - 1].revision], arguments) if len(rows) > size else ""
-    return [_event(row) for row in rows[:size]], token
+    events = fit(map(_event, rows[:size]))
+    token = page.encode([events[-1].revision], arguments) if len(rows) > len(events) else ""
+    return events, token
 
 
 def _ids_of(tx: Transaction, workspace: str, name: str) -> list[str]:

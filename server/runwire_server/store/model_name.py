@@ -70,4 +70,4 @@ def canonical_stage(field: str, stages: Sequence[str], stage: str) -> str:
     for known in stages:
         if known.lower() == stage.lower():
             return known
-    raise FieldInvalid(field, f"no stage {stage!r}; this model has {', '.join(stages)}")
+    raise FieldInvalid(field, f"no stage {stage[:80]!r}; this model has {', '.join(stages)[:500]}")

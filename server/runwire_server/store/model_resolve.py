@@ -18,6 +18,8 @@ from runwire_server.store.model_row import ModelRow, VersionRow
 from runwire_server.store.tables import model_versions
 
 MAX_REFERENCES = 1000
+# Longer than any name with any alias or stage; each comes back with the answer.
+MAX_REFERENCE_BYTES = 1024
 # As many digits as surely fit a signed 64-bit integer.
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -32,6 +34,9 @@ def resolve(tx: Transaction, references: Sequence[str], workspace: str) -> Resol
     workspace = workspace_of(workspace)
     if len(references) > MAX_REFERENCES:
         raise FieldInvalid("references", f"at most {MAX_REFERENCES} in a call")
+    longest = max((len(reference.encode()) for reference in references), default=0)
+    if longest > MAX_REFERENCE_BYTES:
+        raise TooLarge("references", longest, MAX_REFERENCE_BYTES)
     response = ResolveModelsResponse(revision=model_event.current(tx, workspace))
     known: dict[str, ModelVersion] = {}
     size = 0

@@ -6,20 +6,29 @@ from collections.abc import Collection, Mapping
 
 import sqlalchemy as sa
 
+from runwire_server.errors import TooLarge
 from runwire_server.store.check import check_entries
 from runwire_server.store.database import Transaction
 from runwire_server.store.mask import TagChanges
+
+# Of all keys and values of one owner, so that it can always be read again in one message.
+MAX_BYTES = 1 << 20
 
 Owner = Mapping[str, object]
 """The key columns of a model or version, and their values."""
 
 
 def insert(tx: Transaction, table: sa.Table, owner: Owner, tags: Mapping[str, str]) -> None:
-    """The tags of something new. Raises ``FieldInvalid`` or ``TooLarge``."""
+    """Write tags that are not there. Raises ``FieldInvalid``, and ``TooLarge`` for one of them
+    or where all of the owner's would be more than ``MAX_BYTES``."""
     check_entries("tags", tags)
     if tags:
         rows = [{**owner, "key": key, "value": value} for key, value in sorted(tags.items())]
         tx.execute(sa.insert(table), rows)
+        stored = read(tx, table, owner).items()
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in stored)
+        if size > MAX_BYTES:
+            raise TooLarge("tags", size, MAX_BYTES)
 
 
 def change(tx: Transaction, table: sa.Table, owner: Owner, changes: TagChanges) -> None:

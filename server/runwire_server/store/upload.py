@@ -11,6 +11,7 @@ the upload, so that anybody who sends the same digest goes on from there.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ from runwire_server.store.tables import uploads
 KEPT_MICROS = 24 * 3600 * 1_000_000
 # An upload whose server died was not released: after so long nobody writes it any more.
 IDLE_MICROS = 60 * 1_000_000
+
+_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Segment(NamedTuple):
@@ -188,6 +191,8 @@ def _update(tx: Transaction, upload_id: str, **values: object) -> None:
 
 
 def _find(tx: Transaction, query: sa.Select[Any], workspace: str, upload_id: str) -> Upload:
+    if not _UPLOAD_ID.fullmatch(upload_id):  # not one of ours, nor fit for a query
+        raise NotFound("upload", upload_id)
     row = tx.execute(
         query.where(
             uploads.c.upload_id == upload_id,

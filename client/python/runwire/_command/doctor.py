@@ -128,7 +128,7 @@ def _clock(uri: str, info: GetServerInfoResponse) -> Finding:
         return Finding("clock", OK, f"not compared: {address} does not answer ({error})")
     ahead_s = date.timestamp() + 0.5 - middle
     state = OK if abs(ahead_s) < MOST_SKEW_S else WARNING
-    return Finding("clock", state, f"the server's is {ahead_s:+.0f} s from ours")
+    return Finding("clock", state, f"the server's is {round(ahead_s):+d} s from ours")
 
 
 def _web_address(uri: str, endpoint: str) -> str:

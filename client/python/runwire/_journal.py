@@ -48,7 +48,7 @@ class JournalSettings(NamedTuple):
 
         Raises InvalidArgumentError, naming the variable.
         """
-        offline = environment.get("RUNWIRE_MODE", "").lower() == "offline"
+        offline = _choice(environment, "RUNWIRE_MODE", ("online", "offline")) == "offline"
         return cls(
             quota_bytes=int(_number(environment, "RUNWIRE_JOURNAL_QUOTA", 1 << 30)),
             when_full=_choice(environment, "RUNWIRE_JOURNAL_FULL", ("block", "drop")),
@@ -68,7 +68,7 @@ def _number(environment: Mapping[str, str], name: str, default: float) -> float:
 
 
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
-    value = environment.get(name) or choices[0]
+    value = (environment.get(name) or choices[0]).lower()
     if value not in choices:
         raise invalid(name, f"{value!r} is not one of {', '.join(choices)}")
     return value
@@ -154,6 +154,7 @@ class Journal:
             "client": f"python/{__version__}",
             "workspace": os.environ.get("RUNWIRE_WORKSPACE", ""),
             "create_time_micros": now_micros(),
+            "uploader": self.settings.uploader,
         }
         hidden = self.directory / "meta.json.new"
         hidden.write_text(json.dumps(meta, indent=1))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # A read of one's own run waits so long for the server to have it, then says so and reads
 # what is there.
 READ_FLUSH_S = 30.0
+# … and so long for what processes that have ended are just delivering.
+SETTLE_S = 5.0
 _TOLD_AFTER_S = 3.0
 
 _lock = threading.RLock()
@@ -124,15 +126,19 @@ def flush(timeout: float | None = None) -> bool:
     somebody deleted the journal.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    if "runwire._journal" not in sys.modules:
-        return True
-    from runwire._journal import open_journals
-
-    done = [_flush(one, deadline) for one in open_journals()]  # each, whatever another's fate
+    done = [_flush(one, deadline) for one in _own_journals()]  # each, whatever another's fate
     return all(done)
 
 
-def _flush(one: Journal, deadline: float | None) -> bool:
+def _own_journals() -> list[Journal]:
+    if "runwire._journal" not in sys.modules:
+        return []
+    from runwire._journal import open_journals
+
+    return open_journals()
+
+
+def _flush(one: Journal, deadline: float | None, *, for_a_read: bool = False) -> bool:
     if _is_deleted(one):
         _abandon(one)
         raise DataLossError(
@@ -145,7 +151,9 @@ def _flush(one: Journal, deadline: float | None) -> bool:
         return one.flush(left)
     if one.flush(_TOLD_AFTER_S):
         return True
-    if one.settings.uploader == "off":
+    from runwire._journal_status import AWAY
+
+    if one.settings.uploader == "off" or (for_a_read and one.status.server_state == AWAY):
         return False
     if not os.environ.get("RUNWIRE_QUIET"):
         where = shown(one.tracking_uri)
@@ -154,10 +162,15 @@ def _flush(one: Journal, deadline: float | None) -> bool:
 
 
 def flush_own() -> None:
-    """Before something is read that this process may have logged."""
+    """Before something is read that this process, or one that it started, may have logged."""
     arrived = True
     with suppress(RunwireError):  # of a run that was refused, and perhaps not asked for
-        arrived = flush(READ_FLUSH_S)
+        deadline = time.monotonic() + READ_FLUSH_S
+        done = [_flush(one, deadline, for_a_read=True) for one in _own_journals()]
+        arrived = all(done)
+    from runwire._waiting import settle
+
+    settle(resolve_uri(), SETTLE_S)
     if not arrived:
         import logging
 

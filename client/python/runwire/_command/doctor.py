@@ -155,15 +155,18 @@ def _disk(what: str, folder: Path) -> Finding:
 
 
 def _journals(uri: str) -> Iterator[Finding]:
-    from runwire._command import journals
+    from runwire import _waiting
+    from runwire._settings import journals_folder
     from runwire._uri import shown
 
-    base = journals.base(uri)
+    base = journals_folder(uri)
     yield _disk("journals", base)
-    for one in journals.find(base):
+    for one in _waiting.find(base):
         told = f"{one.directory}: {size_text(one.size_bytes)} for {shown(one.tracking_uri)}"
         if one.state == "waiting":
             yield Finding("waiting", WARNING, f"{told}; 'runwire sync' sends it")
+        elif one.server_is_away:
+            yield Finding(one.state, WARNING, f"{told}; the server is away or refuses it")
         else:
             yield Finding(one.state, OK, told)
         for run_id, reason in one.refused.items():

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# How long a command waits for what a script that has just ended is delivering.
+SETTLE_S = 3.0
+
 _WHOLE = re.compile(r"[0-9a-f]{32}")
 _PREFIX = re.compile(r"[0-9a-f]{4,31}")
 
@@ -28,8 +31,10 @@ def connected(args: argparse.Namespace, *, writes: bool = False) -> Iterator[Cli
     """A client of the tracking URI. Local data is only made where the command ``writes``."""
     from runwire import Client
     from runwire._uri import resolve_uri
+    from runwire._waiting import settle
 
     uri = resolve_uri(getattr(args, "tracking_uri", None))
+    settle(uri, SETTLE_S)
     if not writes:
         _check_local(uri)
     with Client(uri) as client:

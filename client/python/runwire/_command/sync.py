@@ -39,11 +39,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def sync(args: argparse.Namespace) -> Table:
-    from runwire._command import journals
+    from runwire._settings import journals_folder
     from runwire._uploader import sync as send
     from runwire._uri import resolve_uri
 
-    directory = args.directory or journals.base(resolve_uri(getattr(args, "tracking_uri", None)))
+    directory = args.directory or journals_folder(resolve_uri(getattr(args, "tracking_uri", None)))
     if args.directory and not directory.is_dir():
         raise CommandError(f"there is no folder {directory}", code=NOT_FOUND)
     told = sys.stderr.isatty() and not getattr(args, "json", False)

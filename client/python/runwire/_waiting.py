@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from runwire._settings import journals_folder
+
+# An uploader was started by the job's end at the latest, and is at work after this.
+STARTING_S = 5.0
 
 
 @dataclass(frozen=True)
 class Waiting:
     """A journal that still has data. ``state``: "logging" (its job runs), "sending" (its
-    uploader runs), or "waiting" (nobody is left: ``runwire sync`` sends it)."""
+    uploader runs, or is just starting), or "waiting" (nobody is left: ``runwire sync``
+    sends it)."""
 
     directory: Path
     tracking_uri: str
     size_bytes: int
     state: str
     refused: dict[str, str]  # run -> why the server took nothing
-
-
-def base(uri: str) -> Path:
-    """Where the journals of a resolved tracking URI lie."""
-    from runwire._settings import journals_folder
-
-    return journals_folder(uri)
+    server_is_away: bool = False
 
 
 def find(directory: Path) -> list[Waiting]:
@@ -46,9 +47,36 @@ def _look(directory: Path) -> Waiting | None:
             sum(_disk_bytes(path) for path in directory.rglob("*")),
             _state(directory, meta),
             read_refused(directory),
+            _server_is_away(directory),
         )
     except FileNotFoundError:
         return None  # it was sent and removed while we looked
+
+
+def settle(uri: str, timeout_s: float) -> None:
+    """Before a read: wait for what jobs that have ended are just delivering to this URI.
+
+    A script that ended a moment ago, or a worker process of this one, has logged all of it,
+    but its uploader may still be at work. Not waited for: jobs that go on logging, servers
+    that are away, and longer than ``timeout_s``.
+    """
+    base = journals_folder(uri)
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if not any(
+            one.state == "sending" and one.tracking_uri == uri and not one.server_is_away
+            for one in find(base)
+        ):
+            return
+        time.sleep(0.02)
+
+
+def _server_is_away(directory: Path) -> bool:
+    from runwire._journal_status import AWAY, REFUSED, Status
+
+    if not (directory / "status").exists():
+        return False
+    return Status.open(directory / "status").server_state in (AWAY, REFUSED)
 
 
 def _disk_bytes(path: Path) -> int:
@@ -69,5 +97,10 @@ def _state(directory: Path, meta: dict[str, Any]) -> str:
         trainer.close()
     if not (directory / "status").exists():
         return "waiting"
-    uploader = Status.open(directory / "status").uploader_pid
+    status = Status.open(directory / "status")
+    if status.generation == 0:
+        age_s = time.time() - meta["create_time_micros"] / 1e6
+        is_starting = meta.get("uploader") != "off" and age_s < STARTING_S
+        return "sending" if is_starting else "waiting"
+    uploader = status.uploader_pid
     return "sending" if uploader and process_start(uploader) else "waiting"

@@ -363,6 +363,9 @@ def test_experiment_lives_from_creation_to_restoration(command: Command) -> None
     listed = command("experiments", "ls", "--deleted").rows
     assert [row[1] for row in listed if row[-1]] == ["newer"]
     assert command("experiments", "restore", experiment_id).out.strip() == experiment_id
+    command("experiments", "delete", experiment_id)
+    assert command("experiments", "restore", "newer").out.strip() == experiment_id
+    assert command("experiments", "restore", "never there").code == 3
     assert command("experiments", "search", "name = 'newer'").rows[0][0] == experiment_id
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from runwire._command.find import connected, experiment_of, take
+from runwire._command.find import connected, deleted_experiment_of, experiment_of, take
 from runwire._command.options import Verbs, add_listing, add_tags, add_yes
 from runwire._command.output import Done, Record, Table, confirm
 from runwire._command.resource import document, time_of
@@ -115,7 +115,7 @@ def delete(args: argparse.Namespace) -> Done:
 
 def restore(args: argparse.Namespace) -> Done:
     with connected(args) as client:
-        experiment = experiment_of(client, args.experiment)
+        experiment = deleted_experiment_of(client, args.experiment)
         restored = client.experiments.restore(experiment.experiment_id)
     return Done(f"restored {restored.name!r}", restored.experiment_id, document(restored))
 

@@ -69,6 +69,24 @@ def experiment_of(client: Client, text: str) -> Experiment:
     return client.experiments.get(name=text)
 
 
+def deleted_experiment_of(client: Client, text: str) -> Experiment:
+    """An experiment by its id, or the one of that name that went to the trash last."""
+    from runwire._errors import NotFoundError
+
+    quoted = text.replace("'", "''")
+    found = client.experiments.search(
+        filter=f"name = '{quoted}'", order_by="update_time DESC", show_deleted=True
+    )
+    deleted = (each for each in found if each.HasField("delete_time"))
+    by_name = next(deleted, None)
+    if by_name is not None:
+        return by_name
+    if text.isdecimal():
+        return client.experiments.get(text)
+    raise NotFoundError(f"no deleted experiment {text!r}", reason="NOT_FOUND")
+
+
+
 def run_id_of(client: Client, text: str, *, deleted: bool = False) -> str:
     """A run by its id, by the unique beginning of one (four digits or more), or ``last``.
 

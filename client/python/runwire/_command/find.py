@@ -86,7 +86,6 @@ def deleted_experiment_of(client: Client, text: str) -> Experiment:
     raise NotFoundError(f"no deleted experiment {text!r}", reason="NOT_FOUND")
 
 
-
 def run_id_of(client: Client, text: str, *, deleted: bool = False) -> str:
     """A run by its id, by the unique beginning of one (four digits or more), or ``last``.
 

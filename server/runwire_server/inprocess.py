@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import grpc
 
+from runwire_server.interceptors import kind_of
 from runwire_server.limits import LIMITS
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -182,17 +183,13 @@ def _argument(handler: Any, request: Any, serialize: Any) -> Any:
     return map(carry, request) if handler.request_streaming else carry(request)
 
 
-def _behavior(handler: Any) -> Any:
-    return (
-        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-    )
-
-
 def _unary(
     handler: Any, request: Any, context: InProcessContext, serialize: Any, deserialize: Any
 ) -> Any:
     try:
-        response = _behavior(handler)(_argument(handler, request, serialize), context)
+        response = getattr(handler, kind_of(handler))(
+            _argument(handler, request, serialize), context
+        )
         return deserialize(handler.response_serializer(response))
     finally:
         context.finish()
@@ -201,7 +198,7 @@ def _unary(
 def _stream(
     handler: Any, request: Any, context: InProcessContext, serialize: Any, deserialize: Any
 ) -> InProcessStream:
-    responses = _behavior(handler)(_argument(handler, request, serialize), context)
+    responses = getattr(handler, kind_of(handler))(_argument(handler, request, serialize), context)
     return InProcessStream(responses, context, handler.response_serializer, deserialize)
 
 

@@ -84,6 +84,13 @@ def _sendable(message: str) -> str:
     return message
 
 
+def kind_of(handler: Any) -> str:
+    """Of a method handler, "unary_stream" for instance: grpc's name of where its behaviour is."""
+    request = "stream" if handler.request_streaming else "unary"
+    response = "stream" if handler.response_streaming else "unary"
+    return f"{request}_{response}"
+
+
 class CallInterceptor(grpc.ServerInterceptor):
     """Errors, the request log and timing of every call of our services."""
 
@@ -101,9 +108,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         return handler
 
     def _wrap(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
-        kind = ("stream" if handler.request_streaming else "unary") + (
-            "_stream" if handler.response_streaming else "_unary"
-        )
+        kind = kind_of(handler)
         behavior = getattr(handler, kind)
         if handler.response_streaming:
             wrapped = self._wrap_stream(method, behavior)

@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from runwire_server.app import SERVICE_NAMES, App
 from runwire_server.errors import Overloaded
-from runwire_server.interceptors import CallInterceptor, Observe
+from runwire_server.interceptors import CallInterceptor, Observe, kind_of
 from runwire_server.limits import LIMITS
 from runwire_server.settings import Settings
 
@@ -63,26 +63,18 @@ class Admission(grpc.ServerInterceptor):
             return handler
         streaming = handler.request_streaming or handler.response_streaming
         pool = self._streams if streaming else self._unary
-        behavior = (
-            handler.unary_unary
-            or handler.unary_stream
-            or handler.stream_unary
-            or handler.stream_stream
-        )
         if pool.is_full:
             return self._refuse(handler, details)
         if streaming:
             # grpcio runs a method on the pool that its function names.
-            behavior.experimental_thread_pool = pool
+            getattr(handler, kind_of(handler)).experimental_thread_pool = pool
         return handler
 
     def _refuse(self, handler: Any, details: grpc.HandlerCallDetails) -> Any:
         def refuse(_request: Any, _context: grpc.ServicerContext) -> Any:
             raise Overloaded(retry_after_s=1.0)
 
-        kind = ("stream" if handler.request_streaming else "unary") + (
-            "_stream" if handler.response_streaming else "_unary"
-        )
+        kind = kind_of(handler)
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         plain = make(refuse, handler.request_deserializer, handler.response_serializer)
         refusal = CallInterceptor().intercept_service(lambda _: plain, details)

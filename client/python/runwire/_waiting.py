@@ -60,15 +60,25 @@ def settle(uri: str, timeout_s: float) -> None:
     but its uploader may still be at work. Not waited for: jobs that go on logging, servers
     that are away, and longer than ``timeout_s``.
     """
-    base = journals_folder(uri)
+    from runwire._uploader import journals
+
+    pending = journals(journals_folder(uri))
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if not any(
-            one.state == "sending" and one.tracking_uri == uri and not one.server_is_away
-            for one in find(base)
-        ):
+        pending = [path for path in pending if _is_arriving(path, uri)]
+        if not pending:
             return
         time.sleep(0.02)
+
+
+def _is_arriving(directory: Path, uri: str) -> bool:
+    try:
+        meta = json.loads((directory / "meta.json").read_text())
+        if meta["tracking_uri"] != uri or _state(directory, meta) != "sending":
+            return False
+        return not _server_is_away(directory)
+    except FileNotFoundError:
+        return False  # it was sent and removed while we looked
 
 
 def _server_is_away(directory: Path) -> bool:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import runwire
 from runwire import _waiting
 from runwire._journal import Journal, JournalSettings
@@ -56,3 +57,24 @@ def test_a_read_does_not_wait_for_journals_that_nobody_sends(tmp_path: Path) -> 
     _waiting.settle(uri, 30.0)
     assert time.monotonic() - start < 20.0
     journal.close()
+
+
+def test_journal_that_is_removed_while_they_are_listed_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runwire import _uploader
+
+    kept, gone = (
+        Journal.open(tmp_path, "sqlite:///x.db", settings=JournalSettings(uploader="off")).directory
+        for _ in range(2)
+    )
+    (tmp_path / "notes.txt").write_text("no journal")
+    read = _uploader._meta
+
+    def read_late(directory: Path) -> dict[str, object]:
+        if directory == gone and gone.exists():
+            _uploader.remove(gone)
+        return read(directory)
+
+    monkeypatch.setattr(_uploader, "_meta", read_late)
+    assert _uploader.journals(tmp_path) == [kept]

@@ -79,8 +79,16 @@ def sync(
 def journals(directory: Path) -> list[Path]:
     """The journals in a folder, oldest first."""
     paths = [directory, *directory.iterdir()] if directory.is_dir() else []
-    found = [path for path in paths if (path / "meta.json").is_file()]
-    return sorted(found, key=lambda path: int(_meta(path)["create_time_micros"]))
+    begun = [(_begun(path), path) for path in paths]
+    return [path for time_micros, path in sorted(begun) if time_micros]
+
+
+def _begun(directory: Path) -> int:
+    """When a journal was begun; 0 for what is none, or was sent and removed while we looked."""
+    try:
+        return int(_meta(directory)["create_time_micros"])
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _sync_one(directory: Path, give_up_s: float) -> SyncResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -12,9 +13,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from runwire_server.errors import StorageUnavailable
+from runwire_server.metrics import frames
+from runwire_server.metrics.keys import key_id
 from runwire_server.store import migrations
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metadata
+
+from server.batches import losses, points, running, send, series
 
 
 def test_migrations_lead_to_exactly_the_tables(db: Database) -> None:
@@ -61,3 +66,41 @@ def test_database_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -
         migrations.upgrade(db)
     assert migrations.revision(db) == "9999"
     db.close()
+
+
+RUN = "0123456789abcdef" * 2
+_RUN_0001 = f"""INSERT INTO runs (run_id, experiment_id, name, description, state, "user",
+    source_name, git_commit, source, parent_run_id, forked_run_id, create_time, summaries_stale,
+    revision)
+    VALUES ('{RUN}', 0, 'old', '', 2, '', '', '', :none, '', '', 1, true, 1)"""
+_WRITER_0001 = f"""INSERT INTO metric_writers VALUES ('{RUN}', :writer, 2, 7, 1, false, 1)"""
+_FRAME_0001 = f"""INSERT INTO metric_frames
+    VALUES ('{RUN}', :writer, :sequence, 1, 5, 5, :receive_time, :data)"""
+
+
+def test_metrics_of_the_first_schema_keep_their_points_and_order(db: Database) -> None:
+    """A server whose clock was behind received b's second batch: b's own order stands."""
+    with db.write() as tx:
+        metadata.drop_all(tx.connection)
+        tx.execute(sa.text("DROP TABLE alembic_version"))
+    migrations.upgrade(db, "0001")
+    with db.write() as tx:
+        tx.execute(sa.text(_RUN_0001), {"none": b""})
+        key = key_id("loss")
+        tx.execute(
+            sa.text("INSERT INTO metric_keys (key_id, name) VALUES (:key, 'loss')"), {"key": key}
+        )
+        for writer, sequence, received in (("a", 1, 20), ("b", 1, 30), ("b", 2, 10), ("a", 2, 40)):
+            step, time = np.array([5], "<i8"), np.array([1000], "<i8")
+            value = np.array([[received]], "<f8")
+            payload = frames.encode([frames.Frame(np.array([key], "<i8"), step, time, value)])
+            fields = {"writer": writer, "sequence": sequence, "receive_time": received}
+            tx.execute(sa.text(_FRAME_0001), {**fields, "data": payload})
+        for writer in "ab":
+            tx.execute(sa.text(_WRITER_0001), {"writer": writer})
+    assert migrations.upgrade(db)
+    with running(db) as engine:
+        assert [one.points for one in series(engine, RUN)] == [4]
+        assert send(engine, RUN, losses(3, 50.0, first_step=5), "a").committed_sequence == 3
+        values = [value for *_, value in points(engine, RUN)]
+        assert values == [20.0, 30.0, 10.0, 40.0, 50.0]

@@ -61,7 +61,6 @@ def _add_writer(db: Database, writer_id: str, committed_sequence: int) -> None:
             "writer_id": writer_id,
             "committed_sequence": committed_sequence,
             "position": 0,
-            "summarized_sequence": 0,
             "closed": False,
             "open_time": tx.now,
         }

@@ -110,7 +110,6 @@ def test_summaries_equal_those_of_all_points(
     sequences = dict.fromkeys("ab", 0)
     with pytest.MonkeyPatch.context() as patch, running(db) as engine:
         patch.setattr(outstanding, "CHUNK_FRAMES", chunk_frames)
-        patch.setattr(outstanding, "MIN_FRAMES_A_WRITER", chunk_frames)
         for writer, frames, refresh in sends:
             sequences[writer] += 1
             sent.append(batch(sequences[writer], *frames))

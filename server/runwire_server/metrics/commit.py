@@ -2,13 +2,14 @@
 
 Order of locks, for every transaction that writes to runs: the rows of ``runs`` by
 run id, then what hangs on them. Writers of a run change under the lock of its row
-only, so that ``committed_sequence`` read after it is the truth.
+only, so that ``committed_sequence`` read after it is the truth; so do arrivals, which
+number the frames of a run without a gap, in the order in which they are committed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sqlalchemy as sa
@@ -46,6 +47,7 @@ _TOUCH_RUNS = (
     .values(
         state=sa.bindparam("new_state"),
         heartbeat_time=sa.bindparam("now"),
+        last_arrival=sa.bindparam("arrived"),
         summaries_stale=sa.bindparam("stale"),
         revision=runs.c.revision + 1,
     )
@@ -65,6 +67,7 @@ _RUNS = (
         .label("deleted_experiment"),
         runs.c.stop_reason,
         runs.c.pending_finish,
+        runs.c.last_arrival,
         runs.c.summaries_stale,
     )
     .where(runs.c.run_id.in_(sa.bindparam("run_ids", expanding=True)))
@@ -92,6 +95,7 @@ class _Run:
     deleted_experiment: int | None
     stop_requested: bool
     pending_finish: bool
+    last_arrival: int
     stale: bool
     touched: bool = False
     new_points: bool = False
@@ -123,12 +127,9 @@ class Group:
     wrong is raised, and the whole transaction is to be rolled back.
     """
 
-    def __init__(
-        self, tx: Transaction, catalogue: Catalogue, entries: Sequence[Entry], arrival: int
-    ):
+    def __init__(self, tx: Transaction, catalogue: Catalogue, entries: Sequence[Entry]):
         self._tx = tx
         self._entries = entries
-        self._arrival = arrival  # µs; the first frame's place in the order of arrival
         self._admission = Admission(tx, catalogue)
         self._faults: dict[Entry, list[tuple[str, int, Fault]]] = {}
         self._errors: dict[Entry, ServiceError] = {}
@@ -161,6 +162,7 @@ class Group:
                 row.deleted_experiment,
                 row.stop_reason is not None,
                 row.pending_finish is not None,
+                row.last_arrival,
                 row.summaries_stale,
             )
         for start in range(0, len(run_ids), _RUNS_A_QUERY):
@@ -225,16 +227,21 @@ class Group:
             points = self._kept(entry, refused)
             if points is None:
                 continue
-            self._runs[entry.run_id].new_points = True
+            run = self._runs[entry.run_id]
+            run.new_points = True
+            run.last_arrival += 1
             rows.append(
                 {
                     "run_id": entry.run_id,
+                    "arrival": run.last_arrival,
                     "writer_id": entry.writer_id,
                     "sequence": entry.sequence,
                     "points": points.count,
                     "step_min": points.step_min,
                     "step_max": points.step_max,
-                    "receive_time": self._arrival + len(rows),
+                    "time_min": points.time_min,
+                    "time_max": points.time_max,
+                    "receive_time": self._tx.now,
                     "data": points.payload,
                 }
             )
@@ -262,7 +269,7 @@ class Group:
         if not left:
             return None
         count = sum(frame.values.size for frame in left)
-        return Points(frames.encode(left), count, points.step_min, points.step_max, [])
+        return replace(points, payload=frames.encode(left), count=count, columns=[])
 
     def _write_entries(self, entry: Entry) -> None:
         """Params, tags and inputs; what was removed first may be set again in the same batch."""
@@ -289,7 +296,6 @@ class Group:
                         "writer_id": writer_id,
                         "committed_sequence": writer.committed,
                         "position": writer.position,
-                        "summarized_sequence": 0,
                         "closed": False,
                         "open_time": self._tx.now,
                     }
@@ -315,6 +321,7 @@ class Group:
                 "of_run": run_id,
                 "new_state": Run.STATE_RUNNING if run.state == Run.STATE_LOST else run.state,
                 "now": self._tx.now,
+                "arrived": run.last_arrival,
                 "stale": run.stale or run.new_points,
             }
             for run_id, run in sorted(self._runs.items())

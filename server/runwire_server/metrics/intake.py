@@ -73,6 +73,8 @@ class Points:
     count: int
     step_min: int
     step_max: int
+    time_min: int
+    time_max: int
     # Of each frame, in order: its columns and its number of rows.
     columns: list[tuple[Columns, int]]
 
@@ -176,9 +178,15 @@ def _points(
             count += frame.values.size
     if not made:
         return None
-    step_min = min(int(frame.steps.min()) for frame in made)
-    step_max = max(int(frame.steps.max()) for frame in made)
-    return Points(frames.encode(made), count, step_min, step_max, columns)
+    return Points(
+        frames.encode(made),
+        count,
+        min(int(frame.steps.min()) for frame in made),
+        max(int(frame.steps.max()) for frame in made),
+        min(int(frame.times.min()) for frame in made),
+        max(int(frame.times.max()) for frame in made),
+        columns,
+    )
 
 
 def _frame(

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from runwire_server.metrics import frames
 from runwire_server.metrics.frames import INT, Floats, Frame, FrameDamaged, Ints, Origin
-from runwire_server.metrics.tally import places
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import metric_frames
 
@@ -61,11 +60,15 @@ class Window:
 
     def overlap(self) -> list[sa.ColumnElement[bool]]:
         """Conditions on ``metric_frames`` without which no row of it can be inside."""
+        table = metric_frames.c
+        least, most = table.step_min, table.step_max
+        if self.by_time:
+            least, most = table.time_min, table.time_max
         conditions = []
-        if not self.by_time and self.start is not None:
-            conditions.append(metric_frames.c.step_max >= self.start)
-        if not self.by_time and self.end is not None:
-            conditions.append(metric_frames.c.step_min < self.end)
+        if self.start is not None:
+            conditions.append(most >= self.start)
+        if self.end is not None:
+            conditions.append(least < self.end)
         return conditions
 
     def order(self, columns: Columns, arrivals: Ints) -> Places | None:
@@ -84,7 +87,7 @@ class _Sheet:
 
     places: Ints  # of the wanted keys in the frame
     frames: list[Frame] = field(default_factory=list)
-    arrivals: list[int] = field(default_factory=list)  # indices into Sheets._arrivals
+    arrivals: list[int] = field(default_factory=list)  # of the frames
 
 
 class _Sorted(NamedTuple):
@@ -104,7 +107,6 @@ class Sheets:
         self._wanted = np.array(sorted(key_ids), INT)
         self._window = window
         self.damaged: list[FrameDamaged] = []
-        self._arrivals: list[int] = []
         self._sheets: dict[bytes, _Sheet] = {}
         for origin, arrival, payload in _payloads(tx, run_id, window):
             try:
@@ -114,10 +116,9 @@ class Sheets:
                 continue
             for frame in decoded:
                 self._add(frame, arrival)
-        ranks = np.array(places(self._arrivals), INT)
         self._found: dict[int, list[tuple[_Sorted, int]]] = {}
         while self._sheets:
-            self._sort(self._sheets.popitem()[1], ranks)
+            self._sort(self._sheets.popitem()[1])
 
     def columns(self, key_id: int) -> Columns:
         """The points of one series, in the window's order; none is fine."""
@@ -158,11 +159,10 @@ class Sheets:
                 frame.times.copy(),
                 frame.values[:, sheet.places],
             )
-        sheet.arrivals.append(len(self._arrivals))
-        self._arrivals.append(arrival)
+        sheet.arrivals.append(arrival)
         sheet.frames.append(frame)
 
-    def _sort(self, sheet: _Sheet, ranks: Ints) -> None:
+    def _sort(self, sheet: _Sheet) -> None:
         if not sheet.frames:
             return
         joined = Columns(
@@ -171,7 +171,7 @@ class Sheets:
             np.concatenate([frame.values for frame in sheet.frames]),
         )
         key_ids = sheet.frames[0].key_ids
-        arrivals = np.repeat(ranks[sheet.arrivals], [len(frame.steps) for frame in sheet.frames])
+        arrivals = np.repeat(sheet.arrivals, [len(frame.steps) for frame in sheet.frames])
         sheet.frames.clear()
         order = self._window.order(joined, arrivals)
         if order is not None:
@@ -184,47 +184,46 @@ class Sheets:
 
 
 def _payloads(tx: Transaction, run_id: str, window: Window) -> Iterator[tuple[Origin, int, bytes]]:
-    """(origin, arrival, payload) of the run's frames that may reach into the window, each
-    writer's in the order of its batches; about ``FETCH_BYTES`` in memory at a time."""
+    """(origin, arrival, payload) of the run's frames that may reach into the window, in the
+    order of arrival; about ``FETCH_BYTES`` in memory at a time."""
     table = metric_frames.c
     query = (
-        sa.select(table.writer_id, table.sequence, table.receive_time, table.data)
+        sa.select(table.writer_id, table.sequence, table.arrival, table.data)
         .where(table.run_id == run_id, *window.overlap())
-        .order_by(table.writer_id, table.sequence)
+        .order_by(table.arrival)
     )
     rows = tx.execute(query.limit(_FIRST_FETCH)).all()
     while rows:
         for row in rows:
-            yield Origin(run_id, row.writer_id, row.sequence), row.receive_time, row.data
+            yield Origin(run_id, row.writer_id, row.sequence), row.arrival, row.data
         size = 1 + sum(len(row.data) for row in rows) // len(rows)
         limit = min(max(FETCH_BYTES // size, _FIRST_FETCH), _MAX_FETCH)
-        last = sa.tuple_(sa.literal(rows[-1].writer_id), sa.literal(rows[-1].sequence))
-        after = sa.tuple_(table.writer_id, table.sequence) > last
-        rows = tx.execute(query.where(after).limit(limit)).all()
+        rows = tx.execute(query.where(table.arrival > rows[-1].arrival).limit(limit)).all()
 
 
 def windows(
     tx: Transaction, run_id: str, window: Window, points: int, max_points: int
 ) -> list[Window]:
     """The window in consecutive parts, for a series of so many points, of which each
-    brings about ``max_points`` into memory. By step only: frames know no other range.
+    brings about ``max_points`` into memory.
     """
-    if points <= max_points or window.by_time:
+    if points <= max_points:
         return [window]
     table = metric_frames.c
+    least = table.time_min if window.by_time else table.step_min
     query = (
-        sa.select(table.step_min, table.points)
+        sa.select(least.label("least"), table.points)
         .where(table.run_id == run_id, *window.overlap())
-        .order_by(table.step_min)
+        .order_by(least)
     )
     rows = tx.execute(query).all()
     share = min(1.0, points / max(1, sum(row.points for row in rows)))
     cuts: list[int | None] = [window.start]
     held = 0.0
     for row in rows:
-        if held >= max_points and (cuts[-1] is None or row.step_min > cuts[-1]):
-            cuts.append(row.step_min)
+        if held >= max_points and (cuts[-1] is None or row.least > cuts[-1]):
+            cuts.append(row.least)
             held = 0.0
         held += row.points * share
     ends = [*cuts[1:], window.end]
-    return [Window(False, start, end) for start, end in zip(cuts, ends, strict=True)]
+    return [Window(window.by_time, start, end) for start, end in zip(cuts, ends, strict=True)]

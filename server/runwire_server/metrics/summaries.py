@@ -17,27 +17,21 @@ import numpy as np
 import sqlalchemy as sa
 
 from runwire_server.metrics import frames, tally
-from runwire_server.metrics.outstanding import OUTSTANDING, Chunk, read_chunk
+from runwire_server.metrics.outstanding import chunk_end, decoded, read_frames
 from runwire_server.metrics.tally import Tally
 from runwire_server.retry import TransactionConflict, retrying
 from runwire_server.store.database import Database, Transaction
-from runwire_server.store.tables import metric_summaries, metric_writers, runs
+from runwire_server.store.tables import metric_summaries, runs
 
 _IN = 1000
 
-_ADVANCE = (
-    metric_writers.update()
-    .where(
-        metric_writers.c.run_id == sa.bindparam("of_run"),
-        metric_writers.c.writer_id == sa.bindparam("of_writer"),
-        metric_writers.c.summarized_sequence == sa.bindparam("summarized"),
-    )
-    .values(summarized_sequence=sa.bindparam("now_summarized"))
-)
 _VALUES = (
-    "points", "non_finite", "first_step", "last_step", "last_time", "last", "min", "max", "sum",
-    "mean",
+    "points", "non_finite", "first_step", "last_step", "last_time", "time_min", "time_max",
+    "last", "min", "max", "sum", "mean",
 )  # fmt: skip
+
+
+_RUN = sa.select(runs.c.experiment_id, runs.c.summarized_arrival, runs.c.last_arrival)
 
 
 class Summaries:
@@ -97,38 +91,30 @@ class Summaries:
     def _step(self, run_id: str) -> bool:
         """Sum up one chunk. True: there was nothing more when it was read."""
         with self._db.read() as tx:
-            stale = tx.execute(sa.select(runs.c.summaries_stale).where(runs.c.run_id == run_id))
-            if not stale.scalar():
+            run = tx.execute(_RUN.where(runs.c.run_id == run_id)).one_or_none()
+            if run is None or run.summarized_arrival == run.last_arrival:
                 return True
-            chunk = read_chunk(tx, run_id)
+            after = run.summarized_arrival
+            until = chunk_end(tx, run_id, after, run.last_arrival)
+            found = tally.tally(decoded(read_frames(tx, run_id, after, until)))
         with self._db.write() as tx:
-            _store(tx, run_id, chunk)
-        return chunk.complete
+            _store(tx, run_id, found, after, until)
+        return bool(until == run.last_arrival)
 
 
-def _store(tx: Transaction, run_id: str, chunk: Chunk) -> None:
-    run = tx.execute(
-        tx.locked(sa.select(runs.c.experiment_id).where(runs.c.run_id == run_id))
-    ).one_or_none()
+def _store(tx: Transaction, run_id: str, found: Tally, after: int, until: int) -> None:
+    """Merge what the frames behind ``after`` up to ``until`` add up to."""
+    run = tx.execute(tx.locked(_RUN.where(runs.c.run_id == run_id))).one_or_none()
     if run is None:
         return
-    if chunk.advance:
-        _advance(tx, run_id, chunk.advance)
-    if len(chunk.tally.key_ids):
-        merged = tally.merge([_stored(tx, run_id, chunk.tally.key_ids), chunk.tally])
-        _upsert(tx, run_id, run.experiment_id, merged)
-    left = sa.select(sa.literal(1)).where(metric_writers.c.run_id == run_id, OUTSTANDING).limit(1)
-    if tx.execute(left).first() is None:
-        tx.execute(runs.update().where(runs.c.run_id == run_id).values(summaries_stale=False))
-
-
-def _advance(tx: Transaction, run_id: str, advance: dict[str, tuple[int, int]]) -> None:
-    rows = [
-        {"of_run": run_id, "of_writer": writer_id, "summarized": before, "now_summarized": after}
-        for writer_id, (before, after) in sorted(advance.items())
-    ]
-    if tx.execute(_ADVANCE, rows).rowcount != len(rows):
+    if run.summarized_arrival != after:
         raise TransactionConflict(what="another server sums up the same metrics")
+    if len(found.key_ids):
+        merged = tally.merge([_stored(tx, run_id, found.key_ids), found])
+        _upsert(tx, run_id, run.experiment_id, merged)
+    stale = until < run.last_arrival
+    update = runs.update().where(runs.c.run_id == run_id)
+    tx.execute(update.values(summarized_arrival=until, summaries_stale=stale))
 
 
 def _stored(tx: Transaction, run_id: str, key_ids: frames.Ints) -> Tally:
@@ -145,11 +131,13 @@ def _stored(tx: Transaction, run_id: str, key_ids: frames.Ints) -> Tally:
             rows += tx.execute(query.where(table.key_id.in_(wanted[start : start + _IN])))
     if not rows:
         return tally.EMPTY
-    key, points, non_finite, first, step, time, last, low, high, total = zip(*rows, strict=True)
+    key, points, non_finite, first, step, time, early, late, last, low, high, total = zip(
+        *rows, strict=True
+    )
     stored = Tally(
         _ints(key), _ints(points), _ints(non_finite), _ints(first), _ints(step), _ints(time),
-        np.full(len(rows), -1), _floats(last, np.nan), _floats(low, np.inf),
-        _floats(high, -np.inf), _floats(total, 0.0),
+        _ints(early), _ints(late), np.full(len(rows), -1), _floats(last, np.nan),
+        _floats(low, np.inf), _floats(high, -np.inf), _floats(total, 0.0),
     )  # fmt: skip
     return stored.take(np.isin(stored.key_ids, key_ids))
 
@@ -173,6 +161,8 @@ def _upsert(tx: Transaction, run_id: str, experiment_id: int, lines: Tally) -> N
         lines.first_step.tolist(),
         lines.last_step.tolist(),
         lines.last_time.tolist(),
+        lines.time_min.tolist(),
+        lines.time_max.tolist(),
         _nullable(lines.last, ~np.isnan(lines.last)),
         _nullable(lines.minimum, finite),
         _nullable(lines.maximum, finite),

@@ -26,6 +26,8 @@ class Tally(NamedTuple):
     first_step: Ints
     last_step: Ints
     last_time: Ints
+    time_min: Ints
+    time_max: Ints
     last_arrival: Ints
     last: Floats
     minimum: Floats
@@ -49,28 +51,19 @@ def _of(columns: Iterable[Array]) -> Tally:
     return Tally(*columns)
 
 
-EMPTY = _of(np.empty(0, INT if place < 7 else FLOAT) for place in range(11))
+EMPTY = _of(np.empty(0, INT if place < 9 else FLOAT) for place in range(13))
 
 
 def tally(frames: Iterable[tuple[Frame, int]]) -> Tally:
-    """The tally of (frame, arrival) pairs, given in the order in which each writer wrote.
+    """The tally of (frame, arrival) pairs.
 
     Frames of one key set are joined first: a thousand frames of one row cost as much
-    as one frame of a thousand rows. ``last_arrival`` of the result is a place among
-    these frames.
+    as one frame of a thousand rows.
     """
-    pairs = list(frames)
     sets: dict[bytes, list[tuple[Frame, int]]] = {}
-    for (frame, _), place in zip(pairs, places([at for _, at in pairs]), strict=True):
-        sets.setdefault(frame.key_ids.tobytes(), []).append((frame, place))
+    for frame, arrival in frames:
+        sets.setdefault(frame.key_ids.tobytes(), []).append((frame, arrival))
     return merge([_tally_set(members) for members in sets.values()])
-
-
-def places(arrivals: Sequence[int]) -> list[int]:
-    """The place of each in the order of arrival; of equal ones the first comes first."""
-    found = np.empty(len(arrivals), INT)
-    found[np.argsort(np.array(arrivals, INT), kind="stable")] = np.arange(len(arrivals))
-    return list(found.tolist())
 
 
 def _tally_set(members: list[tuple[Frame, int]]) -> Tally:
@@ -98,6 +91,8 @@ def _tally_set(members: list[tuple[Frame, int]]) -> Tally:
         np.full(width, steps.min()),
         np.full(width, steps[end]),
         np.full(width, times[end]),
+        np.full(width, times.min()),
+        np.full(width, times.max()),
         np.full(width, arrivals[end]),
         values[end],
         low.min(axis=0),
@@ -133,6 +128,8 @@ def merge(tallies: Sequence[Tally]) -> Tally:
         np.minimum.reduceat(joined.first_step, starts),
         joined.last_step[ends],
         joined.last_time[ends],
+        np.minimum.reduceat(joined.time_min, starts),
+        np.maximum.reduceat(joined.time_max, starts),
         joined.last_arrival[ends],
         joined.last[ends],
         np.minimum.reduceat(joined.minimum, starts),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 
 from runwire.v1.metric_pb2 import WriteAck
@@ -42,7 +41,6 @@ class GroupWriter:
         self._backlog = backlog
         self._catalogue = catalogue
         self._on_commit = on_commit
-        self._last_arrival = 0
         self._thread = threading.Thread(target=self._work, name="runwire-writer", daemon=True)
 
     def start(self) -> None:
@@ -88,12 +86,9 @@ class GroupWriter:
             _fail([entry], error)
 
     def _transact(self, group: Sequence[Entry]) -> Committed:
-        # Arrival never goes back or stands still, whatever the clock does.
-        arrival = max(time.time_ns() // 1000, self._last_arrival + 1)
         with self._db.write() as tx:
-            transaction = Group(tx, self._catalogue, group, arrival)
+            transaction = Group(tx, self._catalogue, group)
             transaction.apply()
-        self._last_arrival = arrival + len(group)
         return transaction.committed()
 
 

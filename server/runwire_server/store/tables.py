@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -96,7 +97,14 @@ runs = Table(
     Column("stop_reason", Text),  # set: somebody asked the run to stop
     # A FinishRunRequest that waits for its writers (serialized), else null.
     Column("pending_finish", LargeBinary),
-    # Points were acknowledged that metric_summaries does not hold yet.
+    # Arrivals count the rows of metric_frames that the run ever got, from 1: drawn under the
+    # lock of this row, they have no gap and are committed in their order on every database.
+    Column("last_arrival", BigInteger, nullable=False, server_default=text("0")),
+    # metric_summaries and metric_blocks hold all up to these.
+    Column("summarized_arrival", BigInteger, nullable=False, server_default=text("0")),
+    Column("folded_arrival", BigInteger, nullable=False, server_default=text("0")),
+    # summarized_arrival < last_arrival. A column, because it changes seldom: an index on the
+    # two numbers would have to be written with every batch.
     Column("summaries_stale", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("ix_runs_experiment_id_start_time", "experiment_id", "start_time", "run_id"),
@@ -165,23 +173,86 @@ metric_writers = Table(
     Column("writer_id", String(64), primary_key=True),
     Column("committed_sequence", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),  # the writer's own, given back with acks
-    Column("summarized_sequence", BigInteger, nullable=False),  # metric_summaries hold up to here
     Column("closed", Boolean, nullable=False),  # it finished the run: no further batches
     Column("open_time", BigInteger, nullable=False),
 )
 
-# The write-ahead log: one row per batch that carried points, as it came.
+# The write-ahead log: one row per batch that carried points, as it came. Rows up to the run's
+# folded_arrival are copies of what is in metric_blocks, kept for a while.
 metric_frames = Table(
     "metric_frames",
     metadata,
     Column("run_id", String(32), primary_key=True),
-    Column("writer_id", String(64), primary_key=True),
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("arrival", BigInteger, primary_key=True, autoincrement=False),
+    Column("writer_id", String(64), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
     Column("points", BigInteger, nullable=False),
     Column("step_min", BigInteger, nullable=False),
     Column("step_max", BigInteger, nullable=False),
+    Column("time_min", BigInteger, nullable=False),
+    Column("time_max", BigInteger, nullable=False),
     Column("receive_time", BigInteger, nullable=False),
+    # It could not be folded and is kept, so that reads go on reporting it.
+    Column("damaged", Boolean, nullable=False, server_default=false()),
     Column("data", LargeBinary, nullable=False),  # metrics/frames.py
+    Index(
+        "ix_metric_frames_damaged",
+        "run_id",
+        sqlite_where=text("damaged"),
+        postgresql_where=text("damaged"),
+    ),
+)
+
+# The ordered keys that share the rows of blocks. Set 0, which has no row here, is of blocks
+# that name the key of every row.
+metric_key_sets = Table(
+    "metric_key_sets",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("set_id", BigInteger, primary_key=True, autoincrement=False),  # hash of the key ids
+    Column("key_ids", LargeBinary, nullable=False),  # i64[], little endian
+)
+
+# Folded points, an axis each: rows by rows, what all keys of a set have in common.
+metric_blocks = Table(
+    "metric_blocks",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("set_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("block_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("rows", Integer, nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),  # columns in each part but the last
+    Column("step_min", BigInteger, nullable=False),
+    Column("step_max", BigInteger, nullable=False),
+    Column("time_min", BigInteger, nullable=False),
+    Column("time_max", BigInteger, nullable=False),
+    Column("first_arrival", BigInteger, nullable=False),
+    Column("last_arrival", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),  # of the axis and all its parts
+    Column("data", LargeBinary, nullable=False),  # metrics/blocks.py: the axis
+)
+
+# Their values: part p holds the columns from p * width on.
+metric_block_parts = Table(
+    "metric_block_parts",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("set_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("block_no", BigInteger, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),  # metrics/blocks.py: columns
+)
+
+# Who folds a run. Only spares servers the same work twice: that nothing is folded twice is
+# kept by folded_arrival.
+metric_folds = Table(
+    "metric_folds",
+    metadata,
+    Column("run_id", String(32), primary_key=True),
+    Column("owner", String(32), nullable=False),  # empty: nobody
+    Column("epoch", BigInteger, nullable=False),  # grows with every sign of life of the owner
+    Column("next_block", BigInteger, nullable=False),
 )
 
 # One row per (run, series), what search and Run.metrics read. NaN is stored as
@@ -195,7 +266,9 @@ metric_summaries = Table(
     Column("points", BigInteger, nullable=False),
     Column("first_step", BigInteger, nullable=False),
     Column("last_step", BigInteger, nullable=False),
-    Column("last_time", BigInteger, nullable=False),
+    Column("last_time", BigInteger, nullable=False),  # of the point that is the last by step
+    Column("time_min", BigInteger, nullable=False, server_default=text("0")),
+    Column("time_max", BigInteger, nullable=False, server_default=text("0")),
     Column("last", Double),
     Column("min", Double),  # over finite values, as are max, sum and mean
     Column("max", Double),

@@ -15,7 +15,7 @@ from runwire_server.errors import StorageUnavailable
 from runwire_server.retry import TransactionConflict, retrying
 from runwire_server.store.database import Database
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 def revision(db: Database) -> str | None:
@@ -27,17 +27,17 @@ def revision(db: Database) -> str | None:
         return found
 
 
-def upgrade(db: Database) -> bool:
-    """Bring a database to ``HEAD``; False where it was there already.
+def upgrade(db: Database, to: str = HEAD) -> bool:
+    """Bring a database to a revision; False where it was there already.
 
     Several servers may start on one empty database: one makes the tables, the
     others lose the race, look again and find it done.
     """
-    return retrying(lambda: _upgrade(db))
+    return retrying(lambda: _upgrade(db, to))
 
 
-def _upgrade(db: Database) -> bool:
-    if revision(db) == HEAD:
+def _upgrade(db: Database, to: str) -> bool:
+    if revision(db) == to:
         return False
     # Imported only when there is work: it costs a tenth of a second at every start.
     from alembic.config import Config
@@ -48,7 +48,7 @@ def _upgrade(db: Database) -> bool:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     script = ScriptDirectory.from_config(config)
-    steps = EnvironmentContext(config, script, fn=lambda at, _: script._upgrade_revs("head", at))
+    steps = EnvironmentContext(config, script, fn=lambda at, _: script._upgrade_revs(to, at))
     try:
         with db.write() as tx, steps as environment:
             environment.configure(connection=tx.connection)
@@ -58,7 +58,7 @@ def _upgrade(db: Database) -> bool:
             f"the database is of a newer release of Runwire than this one ({error})"
         ) from error
     except sa.exc.DBAPIError as error:
-        if revision(db) == HEAD:
+        if revision(db) == to:
             raise TransactionConflict(what="another server made the tables") from error
         raise
     return True

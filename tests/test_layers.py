@@ -48,7 +48,7 @@ PACKAGES: dict[str, set[str]] = {
     "errors": {"google.rpc"},
     "telemetry": {"prometheus_client"},
     "store": {"sqlalchemy", "alembic", "google.protobuf"},
-    "metrics": {"sqlalchemy", "numpy", "google_crc32c", "google.rpc", "google.protobuf"},
+    "metrics": {"sqlalchemy", "numpy", "pcodec", "google_crc32c", "google.rpc", "google.protobuf"},
     "blobs": {"fsspec", "s3fs", "google_crc32c"},
     "services": {"grpc", "google.protobuf"},
     "interceptors": {"grpc", "google.rpc"},

@@ -13,6 +13,10 @@ from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesInfo, SeriesName, Wr
 from runwire.v1.metric_service_pb2 import ListSeriesRequest, ReadSeriesRequest, SeriesSelector
 from runwire.v1.run_pb2 import Run
 from runwire_server.metrics import Engine
+from runwire_server.metrics.fold import Fold
+from runwire_server.metrics.lease import Leases
+from runwire_server.metrics.summaries import Summaries
+from runwire_server.metrics.trim import trim_frames
 from runwire_server.store import run
 from runwire_server.store.database import Database
 
@@ -105,3 +109,19 @@ def counted(db: Database, table: sa.Table) -> int:
     """The rows of a table."""
     with db.read() as tx:
         return int(tx.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+
+def fold(db: Database, run_id: str, *, thorough: bool = False) -> None:
+    """Fold all that is acknowledged."""
+    Summaries(db).refresh_run(run_id)
+    leases = Leases(db, patience_s=0.0)
+    while not leases.take(run_id):
+        pass
+    while not Fold(db, leases).step(run_id, thorough=thorough):
+        pass
+
+
+def trim(db: Database, run_id: str) -> None:
+    """Remove the frames that are folded."""
+    while not trim_frames(db, run_id, keep_s=0.0):
+        pass

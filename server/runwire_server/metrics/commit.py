@@ -98,7 +98,7 @@ class _Run:
     last_arrival: int
     stale: bool
     touched: bool = False
-    new_points: bool = False
+    new_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ class Committed:
 
     outcomes: list[WriteAck | ServiceError]
     stop_requested: dict[str, bool]  # by run id
-    stale: set[str]  # runs that got points
+    got: dict[str, int]  # runs that got points: bytes of them
 
 
 class Group:
@@ -150,7 +150,7 @@ class Group:
         return Committed(
             [self._errors.get(entry) or self._ack(entry) for entry in self._entries],
             {run_id: run.stop_requested for run_id, run in self._runs.items()},
-            {run_id for run_id, run in self._runs.items() if run.new_points},
+            {run_id: run.new_bytes for run_id, run in self._runs.items() if run.new_bytes},
         )
 
     def _load(self) -> None:
@@ -228,7 +228,7 @@ class Group:
             if points is None:
                 continue
             run = self._runs[entry.run_id]
-            run.new_points = True
+            run.new_bytes += len(points.payload)
             run.last_arrival += 1
             rows.append(
                 {
@@ -322,7 +322,7 @@ class Group:
                 "new_state": Run.STATE_RUNNING if run.state == Run.STATE_LOST else run.state,
                 "now": self._tx.now,
                 "arrived": run.last_arrival,
-                "stale": run.stale or run.new_points,
+                "stale": run.stale or run.new_bytes > 0,
             }
             for run_id, run in sorted(self._runs.items())
             if run.touched

@@ -19,10 +19,12 @@ from runwire.v1.metric_service_pb2 import (
 
 from runwire_server.limits import LIMITS
 from runwire_server.metrics import intake, read, series
+from runwire_server.metrics.agenda import IDLE_S
 from runwire_server.metrics.backlog import Backlog
 from runwire_server.metrics.catalogue import Catalogue
 from runwire_server.metrics.columns import ColumnCache
 from runwire_server.metrics.commit import Committed
+from runwire_server.metrics.folder import Folder
 from runwire_server.metrics.refresher import Refresher
 from runwire_server.metrics.summaries import Summaries
 from runwire_server.metrics.writer import GroupWriter
@@ -46,7 +48,8 @@ class Engine:
 
     One per process and database. ``queue_bytes`` bounds what waits to be committed,
     ``max_series`` is the limit of a run, ``refresh_delay_s`` is how long a run may be
-    stale before its summaries are brought up to date without being asked for.
+    stale before its summaries are brought up to date without being asked for,
+    ``fold_idle_s`` after how long without points it is folded to the end.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Engine:
         *,
         queue_bytes: int = QUEUE_BYTES,
         refresh_delay_s: float = REFRESH_DELAY_S,
+        fold_idle_s: float = IDLE_S,
         max_series: int = LIMITS.max_series_per_run,
     ):
         self._db = db
@@ -62,6 +66,7 @@ class Engine:
         self._backlog = Backlog(queue_bytes)
         self._summaries = Summaries(db)
         self._refresher = Refresher(self._summaries, refresh_delay_s)
+        self._folder = Folder(db, self._summaries, idle_s=fold_idle_s)
         self._writer = GroupWriter(db, self._backlog, Catalogue(max_series), self._remember)
         self._stop_requested: OrderedDict[str, bool] = OrderedDict()
         self._lock = threading.Lock()
@@ -69,12 +74,14 @@ class Engine:
     def start(self) -> None:
         self._writer.start()
         self._refresher.start()
+        self._folder.start()
 
     def close(self) -> None:
         """Accept nothing more, commit what is queued, end the threads."""
         self._backlog.close()
         self._writer.join()
         self._refresher.close()
+        self._folder.close()
 
     def submit(
         self,
@@ -156,4 +163,5 @@ class Engine:
                 self._stop_requested.move_to_end(run_id)
             while len(self._stop_requested) > _REMEMBERED_RUNS:
                 self._stop_requested.popitem(last=False)
-        self._refresher.note(committed.stale)
+        self._refresher.note(committed.got)
+        self._folder.note(committed.got)

@@ -19,16 +19,23 @@ CHUNK_BYTES = 32 << 20
 CHUNK_FRAMES = 4096
 
 
+# A frame's place in the order of arrival of its run: the arrival of its batch, and in the
+# low bits which frame of the batch it is.
+PLACE_BITS = 20
+
+
 class Stored(NamedTuple):
-    """A row of ``metric_frames``: its place in the order of arrival, and its payload."""
+    """A row of ``metric_frames``."""
 
     arrival: int
     origin: frames.Origin
     data: bytes
 
-    def decode(self) -> list[Frame]:
-        """Raises ``FrameDamaged``."""
-        return frames.decode(self.data, self.origin)
+    def decode(self) -> list[tuple[Frame, int]]:
+        """Its frames and their places in the order of arrival. Raises ``FrameDamaged``."""
+        first = self.arrival << PLACE_BITS
+        found = frames.decode(self.data, self.origin)
+        return [(frame, first + place) for place, frame in enumerate(found)]
 
 
 def chunk_end(tx: Transaction, run_id: str, after: int, until: int) -> int:
@@ -66,12 +73,9 @@ def read_frames(tx: Transaction, run_id: str, after: int, until: int) -> Iterato
 
 
 def decoded(stored: Iterator[Stored]) -> Iterator[tuple[Frame, int]]:
-    """(frame, arrival) of all that can be read; reads of the points report the others."""
+    """Frames and their places; reads of the points report those that cannot be read."""
     for one in stored:
         try:
-            found = one.decode()
+            yield from one.decode()
         except frames.FrameDamaged as error:
             log.error("%s; its points are missing from the summaries", error)
-            continue
-        for frame in found:
-            yield frame, one.arrival

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from runwire.v1.metric_service_pb2 import ReadSeriesRequest, ReadSeriesResponse
 
 from runwire_server.errors import FieldInvalid, ServiceError, Unimplemented
-from runwire_server.metrics import frames
 from runwire_server.metrics.series import live_run, select_series
-from runwire_server.metrics.sheets import Columns, Sheets, Window, windows
+from runwire_server.metrics.sheets import Columns, Sheets
 from runwire_server.metrics.summaries import Summaries
+from runwire_server.metrics.window import Window, windows
 from runwire_server.store.database import Database
 
 # 24 bytes a point: 768 KiB, which leaves room for keys and tokens below 1 MiB.
@@ -125,7 +125,7 @@ def read_series(
 class _Reading:
     def __init__(self, db: Database, plan: Plan, runs: list[sa.Row[Any]]):
         self._db, self._plan, self._runs = db, plan, runs
-        self._damaged: dict[frames.Origin, ServiceError] = {}
+        self._damaged: dict[object, ServiceError] = {}
 
     def responses(self) -> Iterator[ReadSeriesResponse]:
         first = self._plan.start.run if self._plan.start else 0

@@ -55,7 +55,7 @@ EMPTY = _of(np.empty(0, INT if place < 9 else FLOAT) for place in range(13))
 
 
 def tally(frames: Iterable[tuple[Frame, int]]) -> Tally:
-    """The tally of (frame, arrival) pairs.
+    """The tally of frames and their places in the order of arrival.
 
     Frames of one key set are joined first: a thousand frames of one row cost as much
     as one frame of a thousand rows.

@@ -1,0 +1,91 @@
+"""Which stretch of an axis is wanted, and how to cut it into parts that fit in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+
+from runwire_server.metrics.rows import Rows
+from runwire_server.store.database import Transaction
+from runwire_server.store.tables import metric_blocks, metric_frames
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From ``start``, to before ``end``, on an axis.
+
+    Points are ordered by (step, time, arrival), on the time axis by (time, step,
+    arrival).
+    """
+
+    by_time: bool = False
+    start: int | None = None
+    end: int | None = None
+
+    def clip(self, rows: Rows) -> Rows | None:
+        """The rows inside; None: there is none."""
+        if self.start is None and self.end is None:
+            return rows
+        inside = self._inside(rows)
+        if inside.all():
+            return rows
+        return rows.take(inside) if inside.any() else None
+
+    def _inside(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        axis = rows.times if self.by_time else rows.steps
+        inside = np.ones(len(axis), bool)
+        if self.start is not None:
+            inside &= axis >= self.start
+        if self.end is not None:
+            inside &= axis < self.end
+        return inside
+
+    def overlap(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        """Conditions on frames or blocks without which no row of theirs can be inside."""
+        least, most = self.range_of(table)
+        conditions: list[sa.ColumnElement[bool]] = []
+        if self.start is not None:
+            conditions.append(most >= self.start)
+        if self.end is not None:
+            conditions.append(least < self.end)
+        return conditions
+
+    def range_of(self, table: sa.Table) -> tuple[sa.Column[int], sa.Column[int]]:
+        """Columns: the least and the greatest of a row, on this axis."""
+        axis = "time" if self.by_time else "step"
+        return table.c[f"{axis}_min"], table.c[f"{axis}_max"]
+
+
+def windows(
+    tx: Transaction, run_id: str, window: Window, points: int, max_points: int
+) -> list[Window]:
+    """The window in consecutive parts, for a series of so many points, of which each
+    brings about ``max_points`` into memory."""
+    if points <= max_points:
+        return [window]
+    found = sorted(
+        chain(*(_extents(tx, run_id, window, t) for t in (metric_frames, metric_blocks)))
+    )
+    share = min(1.0, points / max(1, sum(size for _, size in found)))
+    cuts: list[int | None] = [window.start]
+    held = 0.0
+    for least, size in found:
+        if held >= max_points and (cuts[-1] is None or least > cuts[-1]):
+            cuts.append(least)
+            held = 0.0
+        held += size * share
+    ends = [*cuts[1:], window.end]
+    return [Window(window.by_time, start, end) for start, end in zip(cuts, ends, strict=True)]
+
+
+def _extents(
+    tx: Transaction, run_id: str, window: Window, table: sa.Table
+) -> list[tuple[int, int]]:
+    """(where it begins, its points) of every row; folded frames count twice, which is no harm."""
+    query = sa.select(window.range_of(table)[0].label("least"), table.c.points)
+    found = tx.execute(query.where(table.c.run_id == run_id, *window.overlap(table)))
+    return [(row.least, row.points) for row in found]

@@ -41,7 +41,7 @@ SERVICES: dict[ServiceDescriptor, tuple[str, str]] = {
     server_service_pb2.DESCRIPTOR.services_by_name["ServerService"]: ("server", ""),
 }
 # Left out of an RPC's name to get the verb: create_model_version -> create_version.
-NOUN = re.compile(r"_(experiment|run|serie|artifact|model)s?(?=_|$)")
+NOUN = re.compile(r"_(experiment|run|serie|metric|artifact|model)s?(?=_|$)")
 # Where the client says it otherwise: RPC -> attribute of the client.
 SAID_OTHERWISE = {
     "GetServerInfo": "server_info",

@@ -408,3 +408,29 @@ def test_a_resumed_run_is_written_by_a_new_writer(client: runwire.Client, run_id
     assert client.runs.resume(run_id).state == Run.STATE_RUNNING
     client.metrics.log_batch(run_id, batch(1, {"loss": [5.0]}, steps=[2]), writer_id="second")
     assert values(client, run_id) == [1.0, 5.0]
+
+
+# Storage ---------------------------------------------------------------------------
+
+
+def test_compacted_metrics_take_less_room_and_read_as_before(
+    client: runwire.Client, run_id: str
+) -> None:
+    for sequence in range(1, 4):
+        columns = {"loss": [sequence + 0.25 * n for n in range(100)], "lr": [0.1] * 100}
+        sent = batch(sequence, columns, range(sequence * 100, sequence * 100 + 100))
+        client.metrics.log_batch(run_id, sent, writer_id="w")
+    expected = values(client, run_id)
+    before = client.metrics.get_storage(run_id)
+    assert (before.unfolded_frames, before.unfolded_points) == (3, 600)
+    while not client.metrics.compact(run_id).done:
+        pass
+    after = client.metrics.get_storage(run_id)
+    assert (after.frames, after.block_points) == (0, 600)
+    assert after.block_bytes < before.frame_bytes
+    assert client.metrics.get_storage().blocks >= after.blocks
+    assert values(client, run_id) == expected
+    with pytest.raises(runwire.RunwireError, match="run"):
+        client.metrics.compact(UNKNOWN)
+    with pytest.raises(runwire.RunwireError, match="run"):
+        client.metrics.get_storage(UNKNOWN)

@@ -17,12 +17,17 @@ from runwire._pager import Pager
 from runwire._series import SeriesSet, collect
 from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesInfo, SeriesName
 from runwire.v1.metric_service_pb2 import (
+    CompactMetricsRequest,
+    CompactMetricsResponse,
+    GetMetricStorageRequest,
+    GetMetricStorageResponse,
     GetWriterRequest,
     GetWriterResponse,
     ListSeriesRequest,
     ListSeriesResponse,
     LogBatchRequest,
     LogBatchResponse,
+    MetricStorage,
     ReadSeriesRequest,
     ReadSeriesResponse,
     SeriesSelector,
@@ -217,6 +222,23 @@ class Metrics:
                 request.cursor = response.cursor
 
         return self._caller.resuming(MetricServiceStub, "TailSeries", request, go_on)
+
+    # Storage ----------------------------------------------------------------------
+
+    def compact(self, run_id: str) -> CompactMetricsResponse:
+        """Fold the run's metrics into compressed blocks, for about two seconds: call again
+        until ``done``. Servers do the same by themselves, some time later."""
+        response: CompactMetricsResponse = self._call(
+            "CompactMetrics", CompactMetricsRequest(run_id=run_id)
+        )
+        return response
+
+    def get_storage(self, run_id: str = "") -> MetricStorage:
+        """How much room the metrics of a run take; of all runs where none is named."""
+        response: GetMetricStorageResponse = self._call(
+            "GetMetricStorage", GetMetricStorageRequest(run_id=run_id)
+        )
+        return response.storage
 
     def _call(self, method: str, request: Message) -> Any:
         return self._caller.unary(MetricServiceStub, method, request)

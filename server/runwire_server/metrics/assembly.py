@@ -70,7 +70,7 @@ class Assembly:
                 loose += members
         self._scatter(loose)
         if self._thorough:
-            for number in self._stored.keys() - sets.keys() - {SCATTERED}:
+            for number in self._sets.keys() - sets.keys():
                 self._add_to_set(number, [])
 
     def _add_to_set(self, number: int, members: list[Rows]) -> None:

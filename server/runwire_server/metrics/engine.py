@@ -10,21 +10,23 @@ from concurrent.futures import Future
 import sqlalchemy as sa
 from runwire.v1.metric_pb2 import MetricBatch, WriteAck
 from runwire.v1.metric_service_pb2 import (
+    CompactMetricsResponse,
     ListSeriesRequest,
     ListSeriesResponse,
+    MetricStorage,
     ReadSeriesRequest,
     ReadSeriesResponse,
     WriteAdvice,
 )
 
 from runwire_server.limits import LIMITS
-from runwire_server.metrics import intake, read, series
+from runwire_server.metrics import intake, read, series, storage
 from runwire_server.metrics.agenda import IDLE_S
 from runwire_server.metrics.backlog import Backlog
 from runwire_server.metrics.catalogue import Catalogue
 from runwire_server.metrics.columns import ColumnCache
 from runwire_server.metrics.commit import Committed
-from runwire_server.metrics.folder import Folder
+from runwire_server.metrics.folder import Folder, Outcome
 from runwire_server.metrics.refresher import Refresher
 from runwire_server.metrics.summaries import Summaries
 from runwire_server.metrics.writer import GroupWriter
@@ -40,6 +42,8 @@ ADVISED_BATCH_BYTES = 512 << 10
 # The queue may be this full before writers are asked to slow down, to at most:
 CALM_FILL = 0.25
 MAX_INTERVAL_S = 2.0
+# How long one CompactMetrics call goes on.
+COMPACT_S = 2.0
 _REMEMBERED_RUNS = 10_000
 
 
@@ -146,6 +150,24 @@ class Engine:
     def read_series(self, request: ReadSeriesRequest) -> Iterator[ReadSeriesResponse]:
         """As ``read.read_series``."""
         return read.read_series(self._db, self._summaries, request)
+
+    def compact(self, run_id: str) -> CompactMetricsResponse:
+        """Fold a run and remove its folded frames, as much as fits in ``COMPACT_S``.
+
+        Raises ``NotFound``, ``Deleted``, ``FieldInvalid``.
+        """
+        with self._db.read() as tx:
+            series.live_run(tx, run_id)
+        outcome = self._folder.compact(run_id, COMPACT_S)
+        return CompactMetricsResponse(
+            done=outcome is Outcome.DONE,
+            busy=outcome is Outcome.BUSY,
+            storage=storage.describe(self._db, run_id),
+        )
+
+    def storage(self, run_id: str) -> MetricStorage:
+        """As ``storage.describe``."""
+        return storage.describe(self._db, run_id)
 
     def refresh(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from runwire_server.errors import ServiceError
 from runwire_server.metrics.agenda import IDLE_S, SWEEP_S, Act, Agenda, Task
+from runwire_server.metrics.alone import Alone
 from runwire_server.metrics.fold import Fold
 from runwire_server.metrics.lease import PATIENCE_S, LeaseLost, Leases
 from runwire_server.metrics.summaries import Summaries
@@ -26,6 +28,16 @@ DUTY = 0.4
 _PAGE = 500
 
 
+# One run folds for so long before others get their turn.
+SHARE_S = 2.0
+
+
+class Outcome(enum.Enum):
+    DONE = enum.auto()
+    MORE = enum.auto()  # the time was up
+    BUSY = enum.auto()  # another server folds this run
+
+
 class Folder:
     """Folds the runs it is told of. ``idle_s`` and ``keep_s``: see ``IDLE_S``, ``KEEP_S``."""
 
@@ -36,6 +48,7 @@ class Folder:
         self._keep_s = keep_s
         self._leases = Leases(db)
         self._fold = Fold(db, self._leases)
+        self._alone = Alone()
         self._agenda = Agenda(idle_s)
         self._closed = False
         self._changed = threading.Condition()
@@ -60,22 +73,27 @@ class Folder:
             if any(earlier):
                 self._changed.notify()
 
-    def fold(self, run_id: str, *, thorough: bool = False) -> bool:
-        """Fold a run as far as it has come. False: another server folds it."""
+    def compact(self, run_id: str, budget_s: float) -> Outcome:
+        """Fold a run to the end and remove what is folded, for about so long."""
+        deadline = time.monotonic() + budget_s
+        outcome = self._fold_until(run_id, deadline, thorough=True)
+        while outcome is Outcome.DONE and not trim_frames(self._db, run_id, 0.0):
+            if time.monotonic() >= deadline:
+                outcome = Outcome.MORE
+        return outcome
+
+    def _fold_until(self, run_id: str, deadline: float, *, thorough: bool) -> Outcome:
         self._summaries.refresh_run(run_id)
         try:
-            if not self._leases.take(run_id):
-                return False
-            while not self._fold.step(run_id, thorough=thorough) and not self._closed:
-                pass
+            with self._alone(run_id):
+                if not self._leases.take(run_id):
+                    return Outcome.BUSY
+                while not self._fold.step(run_id, thorough=thorough):
+                    if self._closed or time.monotonic() >= deadline:
+                        return Outcome.MORE
         except LeaseLost:
-            return False
-        return True
-
-    def trim(self, run_id: str, keep_s: float) -> None:
-        """Remove the run's frames that are folded and were received so long ago."""
-        while not trim_frames(self._db, run_id, keep_s) and not self._closed:
-            pass
+            return Outcome.BUSY
+        return Outcome.DONE
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
@@ -103,11 +121,18 @@ class Folder:
         if task.act is Act.SWEEP:
             self._sweep()
         elif task.act is Act.TRIM:
-            self.trim(task.run_id, self._keep_s)
-        elif self.fold(task.run_id, thorough=task.act is Act.SETTLE):
+            if not trim_frames(self._db, task.run_id, self._keep_s):
+                self._put(task, 0.0)
+        else:
+            self._fold_some(task)
+
+    def _fold_some(self, task: Task) -> None:
+        deadline = time.monotonic() + SHARE_S
+        outcome = self._fold_until(task.run_id, deadline, thorough=task.act is Act.SETTLE)
+        if outcome is Outcome.DONE:
             self._put(Task(Act.TRIM, task.run_id), self._keep_s)
         else:
-            self._put(task, PATIENCE_S)
+            self._put(task, PATIENCE_S if outcome is Outcome.BUSY else 0.0)
 
     def _put(self, task: Task, in_s: float) -> None:
         with self._changed:

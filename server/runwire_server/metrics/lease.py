@@ -62,11 +62,11 @@ class Leases:
 
     def _seize(self, run_id: str, epoch: int) -> bool:
         with self._db.write() as tx:
-            insert = tx.insert(metric_folds).on_conflict_do_nothing()
-            fresh = {"run_id": run_id, "owner": self._owner, "epoch": 1, "next_block": 0}
-            if tx.execute(insert, fresh).rowcount == 1:
-                return True
             table = metric_folds.c
+            insert = tx.insert(metric_folds).on_conflict_do_nothing().returning(table.run_id)
+            fresh = {"run_id": run_id, "owner": self._owner, "epoch": 1, "next_block": 0}
+            if tx.execute(insert, fresh).first() is not None:
+                return True
             unmoved = (table.run_id == run_id, table.epoch == epoch)
             update = metric_folds.update().where(*unmoved)
             taken = tx.execute(update.values(owner=self._owner, epoch=epoch + 1))

@@ -8,15 +8,14 @@ same frames meanwhile.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from runwire_server.metrics import frames, tally
+from runwire_server.metrics.alone import Alone
 from runwire_server.metrics.outstanding import chunk_end, decoded, read_frames
 from runwire_server.metrics.tally import Tally
 from runwire_server.retry import TransactionConflict, retrying
@@ -39,8 +38,7 @@ class Summaries:
 
     def __init__(self, db: Database):
         self._db = db
-        self._busy: set[str] = set()
-        self._free = threading.Condition()
+        self._alone = Alone()
 
     def stale(
         self,
@@ -74,19 +72,6 @@ class Summaries:
         with self._alone(run_id):
             while not retrying(lambda: self._step(run_id)):
                 pass
-
-    @contextmanager
-    def _alone(self, run_id: str) -> Iterator[None]:
-        with self._free:
-            while run_id in self._busy:
-                self._free.wait()
-            self._busy.add(run_id)
-        try:
-            yield
-        finally:
-            with self._free:
-                self._busy.remove(run_id)
-                self._free.notify_all()
 
     def _step(self, run_id: str) -> bool:
         """Sum up one chunk. True: there was nothing more when it was read."""

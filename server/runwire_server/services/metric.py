@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 from grpc import ServicerContext
 from runwire.v1.metric_service_pb2 import (
+    CompactMetricsRequest,
+    CompactMetricsResponse,
+    GetMetricStorageRequest,
+    GetMetricStorageResponse,
     GetWriterRequest,
     GetWriterResponse,
     ListSeriesRequest,
@@ -74,6 +78,16 @@ class MetricService(MetricServiceServicer):
         self, request: TailSeriesRequest, context: ServicerContext
     ) -> Iterator[TailSeriesResponse]:
         raise Unimplemented("TailSeries")
+
+    def CompactMetrics(
+        self, request: CompactMetricsRequest, context: ServicerContext
+    ) -> CompactMetricsResponse:
+        return self._engine.compact(request.run_id)
+
+    def GetMetricStorage(
+        self, request: GetMetricStorageRequest, context: ServicerContext
+    ) -> GetMetricStorageResponse:
+        return GetMetricStorageResponse(storage=self._engine.storage(request.run_id))
 
 
 def _wait_s(context: ServicerContext) -> float:

@@ -272,3 +272,49 @@ class TailSeriesResponse(_message.Message):
     run_ended: TailSeriesResponse.RunEnded
     cursor: bytes
     def __init__(self, data: _Optional[_Union[TailSeriesResponse.Data, _Mapping]] = ..., mark: _Optional[_Union[TailSeriesResponse.Mark, _Mapping]] = ..., lagged: _Optional[_Union[TailSeriesResponse.Lagged, _Mapping]] = ..., run_ended: _Optional[_Union[TailSeriesResponse.RunEnded, _Mapping]] = ..., cursor: _Optional[bytes] = ...) -> None: ...
+
+class CompactMetricsRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class CompactMetricsResponse(_message.Message):
+    __slots__ = ("done", "busy", "storage")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
+    STORAGE_FIELD_NUMBER: _ClassVar[int]
+    done: bool
+    busy: bool
+    storage: MetricStorage
+    def __init__(self, done: bool = ..., busy: bool = ..., storage: _Optional[_Union[MetricStorage, _Mapping]] = ...) -> None: ...
+
+class GetMetricStorageRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class GetMetricStorageResponse(_message.Message):
+    __slots__ = ("storage",)
+    STORAGE_FIELD_NUMBER: _ClassVar[int]
+    storage: MetricStorage
+    def __init__(self, storage: _Optional[_Union[MetricStorage, _Mapping]] = ...) -> None: ...
+
+class MetricStorage(_message.Message):
+    __slots__ = ("frames", "frame_bytes", "unfolded_frames", "unfolded_points", "blocks", "block_points", "block_bytes")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
+    UNFOLDED_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    UNFOLDED_POINTS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_POINTS_FIELD_NUMBER: _ClassVar[int]
+    BLOCK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    frame_bytes: int
+    unfolded_frames: int
+    unfolded_points: int
+    blocks: int
+    block_points: int
+    block_bytes: int
+    def __init__(self, frames: _Optional[int] = ..., frame_bytes: _Optional[int] = ..., unfolded_frames: _Optional[int] = ..., unfolded_points: _Optional[int] = ..., blocks: _Optional[int] = ..., block_points: _Optional[int] = ..., block_bytes: _Optional[int] = ...) -> None: ...

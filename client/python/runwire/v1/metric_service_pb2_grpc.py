@@ -66,6 +66,16 @@ class MetricServiceStub(object):
                 request_serializer=runwire_dot_v1_dot_metric__service__pb2.TailSeriesRequest.SerializeToString,
                 response_deserializer=runwire_dot_v1_dot_metric__service__pb2.TailSeriesResponse.FromString,
                 _registered_method=True)
+        self.CompactMetrics = channel.unary_unary(
+                '/runwire.v1.MetricService/CompactMetrics',
+                request_serializer=runwire_dot_v1_dot_metric__service__pb2.CompactMetricsRequest.SerializeToString,
+                response_deserializer=runwire_dot_v1_dot_metric__service__pb2.CompactMetricsResponse.FromString,
+                _registered_method=True)
+        self.GetMetricStorage = channel.unary_unary(
+                '/runwire.v1.MetricService/GetMetricStorage',
+                request_serializer=runwire_dot_v1_dot_metric__service__pb2.GetMetricStorageRequest.SerializeToString,
+                response_deserializer=runwire_dot_v1_dot_metric__service__pb2.GetMetricStorageResponse.FromString,
+                _registered_method=True)
 
 
 class MetricServiceServicer(object):
@@ -128,6 +138,22 @@ class MetricServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompactMetrics(self, request, context):
+        """Folds what a run has into compressed blocks now, and removes what was folded; servers do both
+        by themselves some time later. One call does a bounded part: call again until it is done.
+        Errors: NOT_FOUND, DELETED (the run).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMetricStorage(self, request, context):
+        """How much room metrics take: of a run, or of all of them. Errors: NOT_FOUND, DELETED (the run).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MetricServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -160,6 +186,16 @@ def add_MetricServiceServicer_to_server(servicer, server):
                     servicer.TailSeries,
                     request_deserializer=runwire_dot_v1_dot_metric__service__pb2.TailSeriesRequest.FromString,
                     response_serializer=runwire_dot_v1_dot_metric__service__pb2.TailSeriesResponse.SerializeToString,
+            ),
+            'CompactMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompactMetrics,
+                    request_deserializer=runwire_dot_v1_dot_metric__service__pb2.CompactMetricsRequest.FromString,
+                    response_serializer=runwire_dot_v1_dot_metric__service__pb2.CompactMetricsResponse.SerializeToString,
+            ),
+            'GetMetricStorage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetricStorage,
+                    request_deserializer=runwire_dot_v1_dot_metric__service__pb2.GetMetricStorageRequest.FromString,
+                    response_serializer=runwire_dot_v1_dot_metric__service__pb2.GetMetricStorageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -326,6 +362,60 @@ class MetricService(object):
             '/runwire.v1.MetricService/TailSeries',
             runwire_dot_v1_dot_metric__service__pb2.TailSeriesRequest.SerializeToString,
             runwire_dot_v1_dot_metric__service__pb2.TailSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runwire.v1.MetricService/CompactMetrics',
+            runwire_dot_v1_dot_metric__service__pb2.CompactMetricsRequest.SerializeToString,
+            runwire_dot_v1_dot_metric__service__pb2.CompactMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetricStorage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runwire.v1.MetricService/GetMetricStorage',
+            runwire_dot_v1_dot_metric__service__pb2.GetMetricStorageRequest.SerializeToString,
+            runwire_dot_v1_dot_metric__service__pb2.GetMetricStorageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -78,6 +78,21 @@ class MetricServiceStub:
     NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
     """
 
+    CompactMetrics: grpc.UnaryUnaryMultiCallable[
+        runwire.v1.metric_service_pb2.CompactMetricsRequest,
+        runwire.v1.metric_service_pb2.CompactMetricsResponse,
+    ]
+    """Folds what a run has into compressed blocks now, and removes what was folded; servers do both
+    by themselves some time later. One call does a bounded part: call again until it is done.
+    Errors: NOT_FOUND, DELETED (the run).
+    """
+
+    GetMetricStorage: grpc.UnaryUnaryMultiCallable[
+        runwire.v1.metric_service_pb2.GetMetricStorageRequest,
+        runwire.v1.metric_service_pb2.GetMetricStorageResponse,
+    ]
+    """How much room metrics take: of a run, or of all of them. Errors: NOT_FOUND, DELETED (the run)."""
+
 class MetricServiceAsyncStub:
     """Metrics, and what else a running job logs. A writer is one source of batches, with a random
     writer_id of its own; any number of them may write to a run at the same time.
@@ -137,6 +152,21 @@ class MetricServiceAsyncStub:
     """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
     NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
     """
+
+    CompactMetrics: grpc.aio.UnaryUnaryMultiCallable[
+        runwire.v1.metric_service_pb2.CompactMetricsRequest,
+        runwire.v1.metric_service_pb2.CompactMetricsResponse,
+    ]
+    """Folds what a run has into compressed blocks now, and removes what was folded; servers do both
+    by themselves some time later. One call does a bounded part: call again until it is done.
+    Errors: NOT_FOUND, DELETED (the run).
+    """
+
+    GetMetricStorage: grpc.aio.UnaryUnaryMultiCallable[
+        runwire.v1.metric_service_pb2.GetMetricStorageRequest,
+        runwire.v1.metric_service_pb2.GetMetricStorageResponse,
+    ]
+    """How much room metrics take: of a run, or of all of them. Errors: NOT_FOUND, DELETED (the run)."""
 
 class MetricServiceServicer(metaclass=abc.ABCMeta):
     """Metrics, and what else a running job logs. A writer is one source of batches, with a random
@@ -209,5 +239,24 @@ class MetricServiceServicer(metaclass=abc.ABCMeta):
         """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
         NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
         """
+
+    @abc.abstractmethod
+    def CompactMetrics(
+        self,
+        request: runwire.v1.metric_service_pb2.CompactMetricsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runwire.v1.metric_service_pb2.CompactMetricsResponse, collections.abc.Awaitable[runwire.v1.metric_service_pb2.CompactMetricsResponse]]:
+        """Folds what a run has into compressed blocks now, and removes what was folded; servers do both
+        by themselves some time later. One call does a bounded part: call again until it is done.
+        Errors: NOT_FOUND, DELETED (the run).
+        """
+
+    @abc.abstractmethod
+    def GetMetricStorage(
+        self,
+        request: runwire.v1.metric_service_pb2.GetMetricStorageRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runwire.v1.metric_service_pb2.GetMetricStorageResponse, collections.abc.Awaitable[runwire.v1.metric_service_pb2.GetMetricStorageResponse]]:
+        """How much room metrics take: of a run, or of all of them. Errors: NOT_FOUND, DELETED (the run)."""
 
 def add_MetricServiceServicer_to_server(servicer: MetricServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

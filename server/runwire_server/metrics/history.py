@@ -1,0 +1,85 @@
+"""Folded points by their arrival: what a tail missed whose frames are removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from runwire_server.metrics import block_store
+from runwire_server.metrics.block_store import SCATTERED, Wanted
+from runwire_server.metrics.blocks import BlockDamaged
+from runwire_server.metrics.frames import INT, Ints
+from runwire_server.metrics.outstanding import PLACE_BITS
+from runwire_server.metrics.rows import Rows
+from runwire_server.store.database import Transaction
+from runwire_server.store.tables import metric_blocks
+
+# Rows of whole blocks in memory at a time, unless those of one arrival are more.
+MAX_ROWS = 1 << 18
+
+
+class Stretch(NamedTuple):
+    """The points that arrived behind ``after`` up to ``until``; each part in the order of
+    arrival."""
+
+    until: int
+    parts: list[Rows]
+    damaged: list[BlockDamaged]
+
+
+def read_stretch(
+    tx: Transaction, run_id: str, key_ids: Iterable[int], after: int
+) -> Stretch | None:
+    """The next stretch of folded points behind an arrival; None: all are told."""
+    wanted = np.unique(np.fromiter(key_ids, INT))
+    listed = block_store.listed(tx, run_id, metric_blocks.c.last_arrival > after)
+    if not listed:
+        return None
+    until = _until(listed)
+    places = {SCATTERED: [0]}
+    sets = block_store.key_sets(tx, run_id)
+    for number, named in sets.items():
+        places[number] = np.flatnonzero(np.isin(named, wanted)).tolist()
+    damaged: list[BlockDamaged] = []
+    parts: list[Rows] = []
+    for number in dict.fromkeys(row.set_id for row in listed):
+        found = [row for row in listed if row.set_id == number and row.first_arrival <= until]
+        columns = Wanted(number, len(sets.get(number, (0,))), places[number])
+        if not columns.places:
+            continue
+        for block in block_store.load(tx, run_id, columns, found, damaged.append):
+            parts += _rows(block, number, sets, columns, wanted)
+    return Stretch(
+        until, [kept for part in parts for kept in _arrived(part, after, until)], damaged
+    )
+
+
+def _until(listed: Sequence[sa.Row[Any]]) -> int:
+    """Where to stop, so that the blocks that reach in are not too many."""
+    ends = sorted({row.last_arrival for row in listed})
+    best = ends[0]
+    for end in ends:
+        if sum(row.rows for row in listed if row.first_arrival <= end) > MAX_ROWS:
+            break
+        best = end
+    return int(best)
+
+
+def _rows(
+    block: block_store.Block, number: int, sets: dict[int, Ints], columns: Wanted, wanted: Ints
+) -> Iterable[Rows]:
+    if number == SCATTERED:
+        return block_store.scattered_rows(block, wanted)
+    axis = block.axis
+    key_ids = sets[number][list(columns.places)]
+    return [Rows(key_ids, axis.steps, axis.times, axis.arrivals, np.stack(block.columns))]
+
+
+def _arrived(part: Rows, after: int, until: int) -> Iterable[Rows]:
+    arrivals = part.arrivals >> PLACE_BITS
+    inside = np.flatnonzero((arrivals > after) & (arrivals <= until))
+    if len(inside):
+        yield part.take(inside[np.argsort(part.arrivals[inside], kind="stable")])

@@ -119,7 +119,7 @@ class CallInterceptor(grpc.ServerInterceptor):
             wrapped.experimental_thread_pool = pool
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         made: grpc.RpcMethodHandler[Any, Any] = make(
-            wrapped, handler.request_deserializer, handler.response_serializer
+            wrapped, handler.request_deserializer, _serializer(handler.response_serializer)
         )
         return made
 
@@ -138,6 +138,11 @@ class CallInterceptor(grpc.ServerInterceptor):
                 yield from behavior(request, context)
 
         return handle
+
+
+def _serializer(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """A handler may answer with bytes of its own making."""
+    return lambda response: response if isinstance(response, bytes) else serialize(response)
 
 
 class _Call:

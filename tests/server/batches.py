@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesInfo, SeriesName, WriteAck
-from runwire.v1.metric_service_pb2 import ListSeriesRequest, ReadSeriesRequest, SeriesSelector
+from runwire.v1.metric_service_pb2 import (
+    ListSeriesRequest,
+    ReadSeriesRequest,
+    ReadSeriesResponse,
+    SeriesSelector,
+)
 from runwire.v1.run_pb2 import Run
 from runwire_server.metrics import Engine
 from runwire_server.metrics.fold import Fold
@@ -71,12 +76,17 @@ def losses(sequence: int, *values: float, first_step: int | None = None, **field
     return batch(sequence, points, names={1: "loss"}, **fields)
 
 
+def responses(engine: Engine, request: ReadSeriesRequest) -> Iterator[ReadSeriesResponse]:
+    """What ReadSeries answers; it comes from the engine as bytes of the wire."""
+    return map(ReadSeriesResponse.FromString, engine.read_series(request))
+
+
 def points(engine: Engine, run_id: str, key: str = "loss", **fields: Any) -> Points:
     """Every point of a series as ReadSeries gives it."""
     request = ReadSeriesRequest(select=SeriesSelector(run_ids=[run_id], keys=[key]), **fields)
     return [
         point
-        for message in engine.read_series(request)
+        for message in responses(engine, request)
         for point in zip(
             message.points.steps,
             message.points.times_micros,

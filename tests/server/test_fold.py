@@ -89,7 +89,7 @@ def exact(engine: Engine, run_id: str, **fields: Any) -> dict[str, list[tuple[in
     """Every point of every series, its value by its bits."""
     select = pb.SeriesSelector(run_ids=[run_id])
     found: dict[str, list[tuple[int, int, bytes]]] = {}
-    for message in engine.read_series(pb.ReadSeriesRequest(select=select, **fields)):
+    for message in responses(engine, pb.ReadSeriesRequest(select=select, **fields)):
         values = np.array(message.points.values, "<f8")
         bits = [value.tobytes() for value in values]
         rows = zip(message.points.steps, message.points.times_micros, bits, strict=True)

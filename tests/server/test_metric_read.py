@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from runwire.v1 import metric_service_pb2 as pb
 from runwire_server import errors
 from runwire_server.metrics import Engine, read, sheets
+from runwire_server.metrics.read_wire import answer
+from runwire_server.metrics.reduce import Grid, part_of
 from runwire_server.metrics.window import Window
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_frames, runs
 
-from server.batches import batch, frame, losses, new_run, points, running, series
+from server.batches import batch, frame, losses, new_run, points, responses, running, series
 
 SMALL = st.integers(-2, 2)
 RAW = pb.ReadSeriesRequest.REDUCE_NONE
@@ -70,16 +72,16 @@ def test_relative_time_counts_from_the_start_of_each_run(db: Database, engine: E
         range_start=15,
         range_end=30,
     )
-    found = [(m.run_id, list(m.points.times_micros)) for m in engine.read_series(request)]
+    found = [(m.run_id, list(m.points.times_micros)) for m in responses(engine, request)]
     assert found == [(run_id, [start + 20]) for run_id, start in starts.items()]
     far = pb.ReadSeriesRequest(select=request.select, axis=request.axis, range_end=(1 << 63) - 1)
-    assert [len(m.points.steps) for m in engine.read_series(far)] == [3, 3]
+    assert [len(m.points.steps) for m in responses(engine, far)] == [3, 3]
 
 
 def read_all(engine: Engine, *run_ids: str, **fields: Any) -> list[pb.ReadSeriesResponse]:
     keys, prefixes = fields.pop("keys", []), fields.pop("key_prefixes", [])
     select = pb.SeriesSelector(run_ids=run_ids, keys=keys, key_prefixes=prefixes)
-    return list(engine.read_series(pb.ReadSeriesRequest(select=select, **fields)))
+    return list(responses(engine, pb.ReadSeriesRequest(select=select, **fields)))
 
 
 @pytest.fixture
@@ -162,8 +164,11 @@ def test_hand_made_messages_equal_those_of_protobuf() -> None:
     expected = pb.ReadSeriesResponse.Points(
         steps=[-1, 0, 1 << 40], times_micros=[5, 6, 7], values=[0.5, math.inf, -0.0]
     )
-    assert read._points_wire(columns, 0, 3) == expected.SerializeToString()
-    assert read._points_wire(columns, 1, 1) == b""
+    head = pb.ReadSeriesResponse(run_id="r", key="k", last=True)
+    made = pb.ReadSeriesResponse.FromString(answer(head, columns, Grid(0, 1, 1)))
+    assert made == pb.ReadSeriesResponse(run_id="r", key="k", last=True, points=expected)
+    none = pb.ReadSeriesResponse.FromString(answer(head, part_of(columns, 1, 1), Grid(0, 1, 1)))
+    assert none.WhichOneof("data") == "points"
 
 
 @settings(max_examples=30)
@@ -223,9 +228,8 @@ def test_damaged_frame_is_reported_and_its_neighbours_are_readable(
     found: list[float] = []
     error = None
     try:
-        for message in engine.read_series(
-            pb.ReadSeriesRequest(select=pb.SeriesSelector(run_ids=[run_id]))
-        ):
+        select = pb.SeriesSelector(run_ids=[run_id])
+        for message in responses(engine, pb.ReadSeriesRequest(select=select)):
             found += message.points.values
     except errors.ServiceError as raised:
         error = raised

@@ -15,7 +15,6 @@ from runwire.v1.metric_service_pb2 import (
     ListSeriesResponse,
     MetricStorage,
     ReadSeriesRequest,
-    ReadSeriesResponse,
     WriteAdvice,
 )
 
@@ -147,7 +146,7 @@ class Engine:
         self.refresh(run_ids=[request.run_id])
         return series.list_series(self._db, request)
 
-    def read_series(self, request: ReadSeriesRequest) -> Iterator[ReadSeriesResponse]:
+    def read_series(self, request: ReadSeriesRequest) -> Iterator[bytes]:
         """As ``read.read_series``."""
         return read.read_series(self._db, self._summaries, request)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from runwire_server.store.database import Database, Transaction
 from runwire_server.store.tables import metric_keys, metric_summaries, runs
 
 _NAN = float("nan")
+_IN = 1000
 
 
 def live_run(tx: Transaction, run_id: str, field: str = "run_id") -> sa.Row[Any]:
@@ -47,24 +48,52 @@ def select_series(
     given. Rows have ``name`` and the columns of metric_summaries.
     """
     name = metric_keys.c.name
+    ordered = name.collate(tx.bytewise)
+    query = (
+        sa.select(name, metric_summaries)
+        .join_from(metric_summaries, metric_keys, metric_keys.c.key_id == metric_summaries.c.key_id)
+        .where(metric_summaries.c.run_id == run_id, *_selected(keys, prefixes))
+        .order_by(ordered)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(ordered > after)
+    return tx.execute(query).all()
+
+
+def extent(
+    tx: Transaction,
+    run_ids: Sequence[str],
+    keys: Sequence[str],
+    prefixes: Sequence[str],
+    *,
+    by_time: bool,
+) -> Iterator[sa.Row[Any]]:
+    """(run_id, least, greatest) of the steps or times of the selected series, one row for each
+    run that has any."""
+    table = metric_summaries.c
+    low, high = (table.time_min, table.time_max) if by_time else (table.first_step, table.last_step)
+    query = (
+        sa.select(
+            table.run_id, sa.func.min(low).label("least"), sa.func.max(high).label("greatest")
+        )
+        .join_from(metric_summaries, metric_keys, metric_keys.c.key_id == table.key_id)
+        .where(*_selected(keys, prefixes))
+        .group_by(table.run_id)
+    )
+    for start in range(0, len(run_ids), _IN):
+        yield from tx.execute(query.where(table.run_id.in_(run_ids[start : start + _IN])))
+
+
+def _selected(keys: Sequence[str], prefixes: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    """Conditions on metric_summaries joined with metric_keys; none: every series."""
+    name = metric_keys.c.name
     wanted: list[sa.ColumnElement[bool]] = []
     if keys:
         key_ids = [key_id(key) for key in keys]
         wanted.append(sa.and_(metric_summaries.c.key_id.in_(key_ids), name.in_(list(keys))))
     wanted += [name.startswith(prefix, autoescape=True) for prefix in prefixes if prefix]
-    ordered = name.collate(tx.bytewise)
-    query = (
-        sa.select(name, metric_summaries)
-        .join_from(metric_summaries, metric_keys, metric_keys.c.key_id == metric_summaries.c.key_id)
-        .where(metric_summaries.c.run_id == run_id)
-        .order_by(ordered)
-        .limit(limit)
-    )
-    if wanted and "" not in prefixes:
-        query = query.where(sa.or_(*wanted))
-    if after is not None:
-        query = query.where(ordered > after)
-    return tx.execute(query).all()
+    return [sa.or_(*wanted)] if wanted and "" not in prefixes else []
 
 
 def list_series(db: Database, request: ListSeriesRequest) -> ListSeriesResponse:

@@ -1,0 +1,236 @@
+"""Fewer points that tell the same: statistics of stretches of an axis, or the points that
+keep the picture.
+
+Both look at every point and take a series part by part: what they made of the first parts
+is reduced again together with the next, and comes out as if the series had been whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from runwire_server.metrics.frames import INT, Floats, Ints
+from runwire_server.metrics.rows import Places
+from runwire_server.metrics.sheets import Columns
+
+# First, least, greatest and last.
+POINTS_A_BUCKET = 4
+# Points that take as much memory as a bucket.
+BUCKET_POINTS = 3
+
+_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
+# Any number of doubles times this adds up without an overflow.
+_SCALE = 2.0**-64
+
+Rows = TypeVar("Rows", bound="Columns | Buckets")
+
+
+class Range(NamedTuple):
+    """Of an axis: from ``start`` to before ``end``."""
+
+    start: int
+    end: int
+
+
+class Buckets(NamedTuple):
+    """Statistics of stretches of an axis, by ascending number; none is empty.
+
+    ``minimum``, ``maximum`` and ``total`` are over finite values; without any they are
+    +Inf, -Inf and 0.
+    """
+
+    numbers: Ints  # on the grid
+    counts: Ints
+    first: Floats
+    last: Floats
+    minimum: Floats
+    maximum: Floats
+    total: Floats
+    non_finite: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """``count`` buckets of ``width`` from ``start`` on, in Python's numbers: they may reach
+    beyond int64."""
+
+    start: int
+    width: int
+    count: int
+
+    @classmethod
+    def over(cls, range: Range, most: int) -> Grid:
+        """At most so many buckets over a range. Their edges are multiples of the width, so
+        that a range moved by a bit keeps them; a single one is the range itself."""
+        if most == 1:
+            return cls(range.start, range.end - range.start, 1)
+        width = -(-(range.end - range.start) // most)
+        while (count := (range.end - 1) // width - range.start // width + 1) > most:
+            width += max(1, width // (4 * most))
+        return cls(range.start // width * width, width, count)
+
+    @property
+    def end(self) -> int:
+        return self.start + self.width * self.count
+
+    def numbers(self, axis: Ints, origin: int) -> Ints:
+        """The bucket of each place of an axis that has the grid's 0 at ``origin``."""
+        start = self.start + origin
+        if self.end - self.start >= 1 << 64:  # all of int64 in a handful of buckets
+            return np.array([(place - start) // self.width for place in axis.tolist()], INT)
+        distances = axis.view(np.uint64) - np.uint64(start % (1 << 64))
+        return (distances // np.uint64(self.width)).view(np.int64)
+
+    def edges(self, numbers: Ints) -> Ints:
+        """Where buckets begin, cut to int64."""
+        if self.start >= _INT64_MIN and self.end <= _INT64_MAX:
+            return self.start + self.width * numbers
+        exact = (self.start + self.width * number for number in numbers.tolist())
+        return np.array([min(max(edge, _INT64_MIN), _INT64_MAX) for edge in exact], INT)
+
+
+class Cut(NamedTuple):
+    """Rows in groups: ``numbers`` of the buckets, the row with which each starts, and the one
+    before which it ends."""
+
+    numbers: Ints
+    starts: Places
+    ends: Places
+
+    @classmethod
+    def of(cls, numbers: Ints) -> Cut:
+        """From the number of each row, in ascending order."""
+        starts = np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
+        first, last = [[0], [len(numbers)]] if len(numbers) else [[], []]
+        ends = np.concatenate((starts, np.array(last, np.intp)))
+        starts = np.concatenate((np.array(first, np.intp), starts))
+        return cls(numbers[starts], starts, ends)
+
+
+class Cutter:
+    """Says which rows are in which bucket. Series with an axis in common share the work."""
+
+    def __init__(self, grid: Grid, by_time: bool, origin: int):
+        self.grid = grid
+        self._by_time, self._origin = by_time, origin
+        self._axis: Ints | None = None
+
+    def cut(self, points: Columns) -> Cut:
+        axis = points.times if self._by_time else points.steps
+        if axis is not self._axis:
+            self._cut = Cut.of(self.grid.numbers(axis, self._origin))
+            self._axis = axis
+        return self._cut
+
+
+class Reducer:
+    """Takes a series part by part. Up to ``whole`` points stay as they are."""
+
+    def __init__(self, cutter: Cutter, whole: int, *, to_shape: bool):
+        self._cutter, self._whole, self._to_shape = cutter, whole, to_shape
+        self._count = 0
+        self._rows: Columns | Buckets | None = None
+
+    def add(self, points: Columns) -> Columns | Buckets:
+        """What all parts up to this one come to."""
+        self._count += len(points.steps)
+        held = self._rows
+        if not isinstance(held, Buckets):
+            points = points if held is None else join(held, points)
+            held = None
+        if self._count <= self._whole:
+            self._rows = points
+        elif self._to_shape:
+            self._rows = shape(points, self._cutter.cut(points))
+        else:
+            made = buckets(points.values, self._cutter.cut(points))
+            self._rows = made if held is None else merge(join(held, made))
+        return self._rows
+
+
+def buckets(values: Floats, cut: Cut) -> Buckets:
+    """The statistics of values in groups."""
+    low = high = values
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.reduceat(values, cut.starts)
+    non_finite: Ints = np.zeros(len(cut.starts), INT)
+    # A sum is only finite where all that went into it is.
+    if not np.isfinite(total).all():
+        finite = np.isfinite(values)
+        low, high = np.where(finite, values, np.inf), np.where(finite, values, -np.inf)
+        total = _sums(np.where(finite, values, 0.0), cut.starts)
+        non_finite = np.add.reduceat((~finite).astype(INT), cut.starts)
+    return Buckets(
+        cut.numbers,
+        cut.ends - cut.starts,
+        values[cut.starts],
+        values[cut.ends - 1],
+        np.minimum.reduceat(low, cut.starts),
+        np.maximum.reduceat(high, cut.starts),
+        total,
+        non_finite,
+    )
+
+
+def merge(parts: Buckets) -> Buckets:
+    """Those of one number become one."""
+    cut = Cut.of(parts.numbers)
+    return Buckets(
+        cut.numbers,
+        np.add.reduceat(parts.counts, cut.starts),
+        parts.first[cut.starts],
+        parts.last[cut.ends - 1],
+        np.minimum.reduceat(parts.minimum, cut.starts),
+        np.maximum.reduceat(parts.maximum, cut.starts),
+        _sums(parts.total, cut.starts),
+        np.add.reduceat(parts.non_finite, cut.starts),
+    )
+
+
+def shape(points: Columns, cut: Cut) -> Columns:
+    """The first, the least, the greatest and the last point of each bucket, each once: M4.
+
+    A line drawn through them looks like one through all points, where a bucket is as wide
+    as a pixel (Jugel et al., "M4: A Visualization-Oriented Time Series Data Aggregation",
+    VLDB 2014). Of equal values the first is taken; NaN and infinities are neither least
+    nor greatest.
+    """
+    finite = np.isfinite(points.values)
+    low, high = np.where(finite, points.values, np.inf), np.where(finite, points.values, -np.inf)
+    kept = np.zeros(len(points.values), bool)
+    kept[cut.starts] = True
+    kept[cut.ends - 1] = True
+    kept[_firsts(low, np.minimum.reduceat(low, cut.starts), cut)] = True
+    kept[_firsts(high, np.maximum.reduceat(high, cut.starts), cut)] = True
+    return points.take(np.flatnonzero(kept))
+
+
+def _firsts(values: Floats, wanted: Floats, cut: Cut) -> Places:
+    """The first row of each group that has the group's wanted value."""
+    hits = np.flatnonzero(values == np.repeat(wanted, cut.ends - cut.starts))
+    return hits[np.searchsorted(hits, cut.starts)]
+
+
+def _sums(values: Floats, starts: Places) -> Floats:
+    """Sums that are infinite where they are too great for a double, but never NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.add.reduceat(values, starts)
+        if not np.isfinite(sums).all():
+            scaled = np.add.reduceat(values * _SCALE, starts) / _SCALE
+            scaled = np.nan_to_num(scaled, posinf=np.inf, neginf=-np.inf)
+            sums = np.where(np.isfinite(sums), sums, scaled)
+    return sums
+
+
+def join(held: Rows, more: Rows) -> Rows:
+    """Rows of one kind behind one another."""
+    made: Any = map(np.concatenate, zip(held, more, strict=True))
+    return type(held)(*made)
+
+
+def part_of(rows: Rows, start: int, end: int) -> Rows:
+    made: Any = (column[start:end] for column in rows)
+    return type(rows)(*made)

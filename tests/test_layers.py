@@ -61,7 +61,9 @@ TELL_THEIR_VERSION = {"settings", "services"}
 
 # What a training job installs, and what is used only where the user has it or installed an extra.
 CLIENT_REQUIRES = {"grpc", "google.protobuf"}
-CLIENT_USES_LATE = {"numpy", "pandas", "matplotlib", "PIL", "yaml", "psutil", "google_crc32c"}
+CLIENT_USES_LATE = {
+    *("numpy", "pandas", "pyarrow", "matplotlib", "PIL", "yaml", "psutil", "google_crc32c"),
+}
 COMMAND_REQUIRES = {"rich"}
 # Local mode, and the commands that run on the server's side.
 REACH_THE_SERVER_LATE = ("_connect", "_uploader", "_command")

@@ -394,10 +394,6 @@ def test_a_damaged_resume_token_is_refused(client: runwire.Client, run_id: str) 
 
 
 def test_what_is_not_offered_says_so(client: runwire.Client, run_id: str) -> None:
-    client.metrics.log_batch(run_id, batch(1, {"loss": [1.0, 2.0, 3.0]}), writer_id="w")
-    for reduce in ("BUCKETS", "SHAPE"):
-        with pytest.raises(runwire.UnimplementedError):
-            list(client.metrics.read_stream(run_id, "loss", reduce=reduce, max_points=2))
     with pytest.raises(runwire.UnimplementedError):
         list(client.metrics.tail(run_id, "loss"))
 

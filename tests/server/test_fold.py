@@ -28,7 +28,18 @@ from runwire_server.metrics.window import Window
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_block_parts, metric_blocks, metric_frames, runs
 
-from server.batches import batch, counted, fold, frame, new_run, points, running, series, trim
+from server.batches import (
+    batch,
+    counted,
+    fold,
+    frame,
+    new_run,
+    points,
+    responses,
+    running,
+    series,
+    trim,
+)
 
 TESTS = Path(__file__).parent.parent
 KEYS = {number: f"key{number}" for number in range(6)}

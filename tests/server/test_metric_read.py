@@ -240,16 +240,6 @@ def test_damaged_frame_is_reported_and_its_neighbours_are_readable(
     assert [one.points for one in series(engine, run_id)] == [2]
 
 
-def test_reduced_reads_are_not_offered_yet(engine: Engine, two_runs: list[str]) -> None:
-    for reduce in ("REDUCE_BUCKETS", "REDUCE_SHAPE"):
-        with pytest.raises(errors.Unimplemented):
-            read_all(engine, *two_runs, reduce=reduce)
-    with pytest.raises(errors.Unimplemented):
-        read_all(engine, *two_runs, max_points=4)
-    assert len(read_all(engine, *two_runs, max_points=5)) == 5
-    assert len(read_all(engine, *two_runs, max_points=1, reduce=RAW)) == 5
-
-
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -258,6 +248,11 @@ def test_reduced_reads_are_not_offered_yet(engine: Engine, two_runs: list[str]) 
         ({"select": {"run_ids": ["0" * 32], "keys": ["\x00"]}}, "select"),
         ({"select": {"run_ids": ["0" * 32], "key_prefixes": ["a"] * 101}}, "select.key_prefixes"),
         ({"select": {"run_ids": ["0" * 32]}, "max_points": -1}, "max_points"),
+        ({"select": {"run_ids": ["0" * 32]}, "max_points": 1_000_001}, "max_points"),
+        (
+            {"select": {"run_ids": ["0" * 32]}, "max_points": 3, "reduce": "REDUCE_SHAPE"},
+            "max_points",
+        ),
     ],
 )
 def test_read_that_makes_no_sense_is_refused(

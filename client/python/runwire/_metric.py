@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 from uuid import uuid4
 
 from runwire._change import Time, timestamp
 from runwire._errors import invalid
 from runwire._pager import Pager
-from runwire._series import SeriesSet, collect
+from runwire._series import Buckets, Series, SeriesSet, collect
 from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesInfo, SeriesName
 from runwire.v1.metric_service_pb2 import (
     CompactMetricsRequest,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from runwire._call import Caller
 
 Axis = Literal["STEP", "TIME", "RELATIVE_TIME"]
-Reduce = Literal["NONE", "BUCKETS", "SHAPE"]
+Reduce = Literal["NONE", "BUCKETS", "SHAPE", "AUTO"]
 
 
 class Metrics:
@@ -125,6 +125,7 @@ class Metrics:
 
         return Pager(fetch, lambda page: page.series, page_token)
 
+    @overload
     def read(
         self,
         run_ids: str | Iterable[str],
@@ -134,32 +135,62 @@ class Metrics:
         start: int | None = None,
         end: int | None = None,
         axis: Axis = "STEP",
+        reduce: Literal["NONE", "SHAPE"] = "NONE",
         max_points: int = 0,
-    ) -> SeriesSet:
-        """Whole series as columns: numpy arrays where numpy is installed, else ``array.array``.
+    ) -> SeriesSet[Series]: ...
+
+    @overload
+    def read(
+        self,
+        run_ids: str | Iterable[str],
+        keys: str | Iterable[str] = (),
+        *,
+        key_prefixes: str | Iterable[str] = (),
+        start: int | None = None,
+        end: int | None = None,
+        axis: Axis = "STEP",
+        reduce: Literal["BUCKETS"],
+        max_points: int = 0,
+    ) -> SeriesSet[Buckets]: ...
+
+    @overload
+    def read(
+        self,
+        run_ids: str | Iterable[str],
+        keys: str | Iterable[str] = (),
+        *,
+        key_prefixes: str | Iterable[str] = (),
+        start: int | None = None,
+        end: int | None = None,
+        axis: Axis = "STEP",
+        reduce: Literal["AUTO"],
+        max_points: int = 0,
+    ) -> SeriesSet[Series | Buckets]: ...
+
+    def read(
+        self, run_ids: str | Iterable[str], keys: str | Iterable[str] = (), **options: Any
+    ) -> SeriesSet[Any]:
+        """Series as columns: numpy arrays where numpy is installed, else ``array.array``.
 
         Neither keys nor prefixes given: all series of the runs. ``start`` (inclusive) and
-        ``end`` (exclusive) are steps, or microseconds on the time axes. Every stored point
-        comes, ordered by (step, time); a cut connection is resumed.
+        ``end`` (exclusive) are on the axis: steps, microseconds since 1970, or since each
+        run's start. A cut connection is resumed.
+
+        Every stored point comes, ordered by (step, time), unless ``reduce`` asks for at most
+        ``max_points`` (0: 2,000) of each series, by looking at all of them: "BUCKETS" for
+        statistics of stretches of the axis, the same stretches for all series; "SHAPE" for
+        points that draw the same picture; "AUTO" for all points where they are no more,
+        else buckets.
 
         >>> loss = client.metrics.read(run.run_id, "train/loss")[run.run_id, "train/loss"]
         >>> loss.steps, loss.values
         (array([0, 1, 2]), array([2.3, 1.9, 1.4]))
         >>> client.metrics.read([a, b], ["loss"]).to_pandas().columns
         Index(['run_id', 'key', 'step', 'time', 'value'], dtype='object')
+        >>> client.metrics.read([a, b], ["loss"], reduce="BUCKETS", max_points=500)[a, "loss"].max
+        array([2.3, ...])
         """
-        return collect(
-            self.read_stream(
-                run_ids,
-                keys,
-                key_prefixes=key_prefixes,
-                start=start,
-                end=end,
-                axis=axis,
-                reduce="NONE",
-                max_points=max_points,
-            )
-        )
+        return collect(self.read_stream(run_ids, keys, **options))
 
     def read_stream(
         self,
@@ -174,17 +205,19 @@ class Metrics:
         max_points: int = 0,
         resume: bytes = b"",
     ) -> Iterator[ReadSeriesResponse]:
-        """As ``read``, message by message, in bounded memory; reduced to ``max_points`` a
-        series where ``reduce`` says so (``UnimplementedError`` where not offered).
+        """As ``read``, message by message, in bounded memory.
 
         Goes on by itself after a cut; ``resume`` of a message starts after it.
         """
+        if max_points and reduce == "NONE":
+            raise invalid("max_points", "needs reduce='BUCKETS', 'SHAPE' or 'AUTO'")
+        name = "UNSPECIFIED" if reduce == "AUTO" else reduce
         request = ReadSeriesRequest(
             select=_selector(run_ids, keys, key_prefixes),
             axis=_value(ReadSeriesRequest.Axis, "axis", axis),
             range_start=start,
             range_end=end,
-            reduce=_value(ReadSeriesRequest.Reduce, "reduce", reduce),
+            reduce=_value(ReadSeriesRequest.Reduce, "reduce", name),
             max_points=max_points,
             resume=resume,
         )

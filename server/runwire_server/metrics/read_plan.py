@@ -127,7 +127,7 @@ class Plan:
     def reducer(self, cutter: Cutter) -> Reducer:
         """For one series."""
         always = self.reduce == ReadSeriesRequest.REDUCE_BUCKETS
-        return Reducer(cutter, 0 if always else self.max_points, to_shape=self.shape)
+        return Reducer(cutter, None if always else self.max_points, to_shape=self.shape)
 
 
 def _max_points(asked: int, reduce: ReadSeriesRequest.Reduce) -> int:

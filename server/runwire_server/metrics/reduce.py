@@ -86,7 +86,7 @@ class Grid:
 
     def edges(self, numbers: Ints) -> Ints:
         """Where buckets begin, cut to int64."""
-        if self.start >= _INT64_MIN and self.end <= _INT64_MAX:
+        if self.start >= _INT64_MIN and max(self.end, self.width) <= _INT64_MAX:
             return self.start + self.width * numbers
         exact = (self.start + self.width * number for number in numbers.tolist())
         return np.array([min(max(edge, _INT64_MIN), _INT64_MAX) for edge in exact], INT)
@@ -127,9 +127,9 @@ class Cutter:
 
 
 class Reducer:
-    """Takes a series part by part. Up to ``whole`` points stay as they are."""
+    """Takes a series part by part. Up to ``whole`` points stay as they are; None: none do."""
 
-    def __init__(self, cutter: Cutter, whole: int, *, to_shape: bool):
+    def __init__(self, cutter: Cutter, whole: int | None, *, to_shape: bool):
         self._cutter, self._whole, self._to_shape = cutter, whole, to_shape
         self._count = 0
         self._rows: Columns | Buckets | None = None
@@ -141,7 +141,7 @@ class Reducer:
         if not isinstance(held, Buckets):
             points = points if held is None else join(held, points)
             held = None
-        if self._count <= self._whole:
+        if self._whole is not None and self._count <= self._whole:
             self._rows = points
         elif self._to_shape:
             self._rows = shape(points, self._cutter.cut(points))

@@ -122,9 +122,9 @@ class MetricServiceServicer(object):
     def ReadSeries(self, request, context):
         """A finite read: raw or reduced, many runs by many keys, in messages of at most 1 MiB. Series
         come one after the other, by run as asked for and then by key; the points of one are ordered
-        by (step, time, arrival). A series without a point in the range has one response, empty. Sees
-        everything acknowledged before the call. Errors: NOT_FOUND, DELETED (a run), UNIMPLEMENTED (a
-        reduction that this server does not have).
+        by (step, time, arrival), on the time axes by (time, step, arrival). A series without a point
+        in the range has one response, empty. Sees everything acknowledged before the call. Errors:
+        NOT_FOUND, DELETED (a run), DATA_DAMAGED (after all that could be read).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -65,9 +65,9 @@ class MetricServiceStub:
     ]
     """A finite read: raw or reduced, many runs by many keys, in messages of at most 1 MiB. Series
     come one after the other, by run as asked for and then by key; the points of one are ordered
-    by (step, time, arrival). A series without a point in the range has one response, empty. Sees
-    everything acknowledged before the call. Errors: NOT_FOUND, DELETED (a run), UNIMPLEMENTED (a
-    reduction that this server does not have).
+    by (step, time, arrival), on the time axes by (time, step, arrival). A series without a point
+    in the range has one response, empty. Sees everything acknowledged before the call. Errors:
+    NOT_FOUND, DELETED (a run), DATA_DAMAGED (after all that could be read).
     """
 
     TailSeries: grpc.UnaryStreamMultiCallable[
@@ -140,9 +140,9 @@ class MetricServiceAsyncStub:
     ]
     """A finite read: raw or reduced, many runs by many keys, in messages of at most 1 MiB. Series
     come one after the other, by run as asked for and then by key; the points of one are ordered
-    by (step, time, arrival). A series without a point in the range has one response, empty. Sees
-    everything acknowledged before the call. Errors: NOT_FOUND, DELETED (a run), UNIMPLEMENTED (a
-    reduction that this server does not have).
+    by (step, time, arrival), on the time axes by (time, step, arrival). A series without a point
+    in the range has one response, empty. Sees everything acknowledged before the call. Errors:
+    NOT_FOUND, DELETED (a run), DATA_DAMAGED (after all that could be read).
     """
 
     TailSeries: grpc.aio.UnaryStreamMultiCallable[
@@ -225,9 +225,9 @@ class MetricServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.metric_service_pb2.ReadSeriesResponse], collections.abc.AsyncIterator[runwire.v1.metric_service_pb2.ReadSeriesResponse]]:
         """A finite read: raw or reduced, many runs by many keys, in messages of at most 1 MiB. Series
         come one after the other, by run as asked for and then by key; the points of one are ordered
-        by (step, time, arrival). A series without a point in the range has one response, empty. Sees
-        everything acknowledged before the call. Errors: NOT_FOUND, DELETED (a run), UNIMPLEMENTED (a
-        reduction that this server does not have).
+        by (step, time, arrival), on the time axes by (time, step, arrival). A series without a point
+        in the range has one response, empty. Sees everything acknowledged before the call. Errors:
+        NOT_FOUND, DELETED (a run), DATA_DAMAGED (after all that could be read).
         """
 
     @abc.abstractmethod

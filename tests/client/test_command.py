@@ -9,6 +9,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from runwire._command import COMMANDS, main
 from runwire._command.metrics import BARS, WIDTH, sparkline
 from runwire._command.output import duration_text, size_text
 from runwire._command.run_table import split_columns
+from runwire._series import Buckets
 from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesName
 
 FIRST, SECOND = "a1" * 16, "b2" * 16
@@ -413,7 +415,7 @@ def test_metrics_are_drawn_in_a_line(command: Command) -> None:
     (row,) = command("metrics", "show", FIRST, "loss").rows
     assert row[1][0] == BARS[-1]
     assert row[1][-1] == BARS[0]
-    assert len(row[1]) == WIDTH
+    assert WIDTH // 2 < len(row[1]) <= WIDTH
 
 
 def test_points_are_printed_whole(command: Command) -> None:
@@ -422,11 +424,34 @@ def test_points_are_printed_whole(command: Command) -> None:
     assert rows[20] == ["loss", "20", "20", repr(math.exp(-1))]
 
 
-@given(st.lists(st.floats(), max_size=500))
-def test_sparkline_has_a_character_for_each_share(values: list[float]) -> None:
-    drawn = sparkline(values)
-    assert len(drawn) == min(len(values), WIDTH)
-    assert set(drawn) <= {*BARS, " "}
+def test_a_part_of_a_metric_is_drawn_and_summed_up(command: Command) -> None:
+    (row,) = command("metrics", "show", FIRST, "loss", "--start", "10", "--end", "20").rows
+    assert row[2:6] == ["10", *(repr(math.exp(-step / 20)) for step in (19, 19, 10))]
+    assert (row[1][0], row[1][-1]) == (BARS[-1], BARS[0])
+    (odd,) = command("metrics", "show", FIRST, "odd").rows
+    assert odd[1:] == ["", "100", "nan", "nan", "nan", "nan"]
+
+
+def test_bad_places_of_an_axis_are_refused(command: Command) -> None:
+    for arguments in (["--start", "x"], ["--axis", "time", "--end", "noon"]):
+        ended = command("metrics", "get", "last", "loss", *arguments)
+        assert ended.code == 2
+        assert arguments[-2] in ended.err
+
+
+@given(st.lists(st.tuples(st.integers(0, 39), st.floats()), unique_by=lambda one: one[0]))
+def test_sparkline_has_a_character_for_each_bucket(buckets: list[tuple[int, float]]) -> None:
+    buckets = sorted(buckets)
+    starts = array("q", [10 * place for place, _ in buckets])
+    values = array("d", [value for _, value in buckets])
+    bad = array("q", [not math.isfinite(value) for value in values])
+    ones = array("q", [1] * len(buckets))
+    ends = array("q", [start + 10 for start in starts])
+    one = Buckets(FIRST, "k", starts, ends, ones, values, values, values, values, values, bad)
+    drawn = sparkline(one, 0)
+    assert len(drawn) <= WIDTH
+    for (place, value), is_bad in zip(buckets, bad, strict=True):
+        assert (drawn.ljust(WIDTH)[place] == " ") == bool(is_bad), value
 
 
 # Artifacts --------------------------------------------------------------------

@@ -104,10 +104,16 @@ def _write_json(document: object) -> None:
     print()
 
 
+def json_number(value: float) -> float | str:
+    """JSON has no NaN and no infinities: as in protobuf's JSON, these become strings."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
 def _finite(value: object) -> object:
-    """JSON has no NaN: as in protobuf's JSON, these become strings."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, float):
+        return json_number(value)
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -221,20 +227,24 @@ def confirm(question: str, args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def progress(text: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar of (bytes done, bytes in all) on standard error, where that is a terminal with
-    rich installed; else None."""
+def progress(text: str, *, unit: str = "bytes") -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of (bytes done, bytes in all), or of another unit, on standard error, where that
+    is a terminal with rich installed; else None."""
     if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
         yield None
         return
     from rich import progress as rich_progress
     from rich.console import Console
 
+    amounts = (
+        [rich_progress.DownloadColumn(binary_units=True), rich_progress.TransferSpeedColumn()]
+        if unit == "bytes"
+        else [rich_progress.MofNCompleteColumn(), rich_progress.TextColumn(unit)]
+    )
     bar = rich_progress.Progress(
         rich_progress.TextColumn("{task.description}"),
         rich_progress.BarColumn(),
-        rich_progress.DownloadColumn(binary_units=True),
-        rich_progress.TransferSpeedColumn(),
+        *amounts,
         rich_progress.TimeRemainingColumn(),
         console=Console(file=sys.stderr),
         transient=True,

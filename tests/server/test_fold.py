@@ -329,7 +329,7 @@ def test_damaged_block_is_reported_and_its_neighbours_are_readable(
     with pytest.raises(errors.DataDamaged) as caught:
         found.extend(
             value
-            for message in engine.read_series(pb.ReadSeriesRequest(select=select))
+            for message in responses(engine, pb.ReadSeriesRequest(select=select))
             for value in message.points.values
         )
     assert len(found) == 200

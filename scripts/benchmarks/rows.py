@@ -1,0 +1,86 @@
+"""The rows of ``scripts/bench``: what is measured, by which function, and its goals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import anchors, crash, ingest, logging_calls, start
+from benchmarks.work import Work
+
+Figures = dict[str, Any]
+"""Name with its unit -> value. An anchor's name begins with ``anchor: ``."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound on one of a row's figures, which it names."""
+
+    figure: str
+    relation: str
+    limit: float
+
+    @classmethod
+    def parse(cls, text: str) -> Goal:
+        """Of ``FIGURE <= LIMIT`` or ``FIGURE >= LIMIT``."""
+        figure, relation, limit = text.rsplit(" ", 2)
+        return cls(figure, relation, float(limit))
+
+    def met(self, figures: Figures) -> bool:
+        value = figures[self.figure]
+        return bool(value <= self.limit if self.relation == "<=" else value >= self.limit)
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    measure: Callable[[Work], Figures]
+    goals: tuple[Goal, ...]
+
+
+def row(what: str, measure: Callable[[Work], Figures], *goals: str) -> Row:
+    return Row(what, measure, tuple(map(Goal.parse, goals)))
+
+
+ROWS: dict[str, Row] = {
+    "anchors": row("what the machine can do without Runwire", anchors.measure),
+    "L1": row(
+        "log_metrics of 20 values, log_metric of one, each call by itself",
+        logging_calls.log_calls,
+        "20 values, p50 ns <= 2_000",
+        "20 values, p99 ns <= 10_000",
+        "one value, p50 ns <= 1_000",
+    ),
+    "L3": row(
+        "SIGKILL of the trainer at random moments",
+        crash.kill_trainer,
+        "lost <= 0",
+        "doubled <= 0",
+    ),
+    "L4": row(
+        "import; start_run to the first log_metric returned",
+        logging_calls.import_and_start,
+        "import runwire, ms <= 60",
+        "set URI, start_run, first log_metric, ms <= 20",
+    ),
+    "I1": row(
+        "filled journals of 2 writers, 20 metrics a row, until acknowledged",
+        ingest.drain,
+        "points/s, starts of the uploaders included >= 20_000_000",
+        "share of the SQLite anchor >= 0.5",
+    ),
+    "I3": row(
+        "64 jobs log 20 metrics as fast as allowed, until acknowledged",
+        ingest.many_jobs,
+        "points/s until all is acknowledged >= 1_000_000",
+        "p99 of a call, us (worst job) <= 1_000",
+    ),
+    "S1": row(
+        "server start to first answer, idle memory, runwire --help",
+        start.start,
+        "start to first answer, s <= 1.0",
+        "idle RSS, MiB <= 100",
+        "runwire --help, ms <= 150",
+    ),
+}

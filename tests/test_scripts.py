@@ -47,7 +47,9 @@ def _processes_that_mention(text: str) -> list[str]:
 
 
 def test_bench_prints_figures_goals_machine_and_versions_as_json(tmp_path: Path) -> None:
-    ended = _bench("L4", "--quick", "--json", "--folder", str(tmp_path))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    ended = _bench("L4", "--quick", "--json", "--folder", str(folder))
     assert ended.returncode == 0, ended.stderr
     document = json.loads(ended.stdout)
     assert {"cores", "cpu", "memory_gib", "kernel", "disk"} <= set(document["machine"])
@@ -55,13 +57,16 @@ def test_bench_prints_figures_goals_machine_and_versions_as_json(tmp_path: Path)
     result = document["results"]["L4"]
     assert {goal["figure"] for goal in result["goals"]} <= set(result["figures"])
     assert all(isinstance(goal["met"], bool) for goal in result["goals"])
-    assert not list(tmp_path.iterdir())
+    assert not list(folder.iterdir())
 
 
-def test_bench_refuses_a_row_that_is_not_there() -> None:
+def test_bench_refuses_a_name_that_is_not_there() -> None:
     ended = _bench("L4", "L99")
     assert ended.returncode == 2
     assert "no row L99; there are anchors, L1" in ended.stderr
+    ended = _bench("--peers", "mlflow", "L4")
+    assert ended.returncode == 2
+    assert "no peer L4; there are runwire" in ended.stderr
 
 
 def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:

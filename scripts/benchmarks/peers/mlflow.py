@@ -1,0 +1,113 @@
+"""mlflow, tuned: uvloop (its default loop loses 40 ms a call to delayed acknowledgements,
+as the server's sockets are made without TCP_NODELAY), 4 workers, no job runner."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ |= {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+import mlflow
+from mlflow.entities import Metric, Param
+
+from benchmarks.peers.tracker import Metrics, Tracker, free_port, start_server, stop_server
+
+
+class Adapter(Tracker):
+    package = "mlflow"
+    synchronous = True
+
+    def __init__(self, folder: Path, database: str):
+        super().__init__(folder, database)
+        self._uri = f"http://127.0.0.1:{free_port()}"
+        self._server = start_server(folder, *self.command(self._uri.rpartition(":")[2]))
+        _wait_until_healthy(self._uri)
+        mlflow.set_tracking_uri(self._uri)
+        self.client = self.make_client()
+        self.run_id = ""
+
+    def command(self, port: str) -> list[str]:
+        store = self.database or f"sqlite:///{self.folder}/mlflow.db"
+        return [
+            str(Path(sys.executable).parent / "mlflow"), "server", "--backend-store-uri", store,
+            "--default-artifact-root", str(self.folder / "artifacts"),
+            "--host", "127.0.0.1", "--port", port, "--workers", "4",
+            "--uvicorn-opts", "--loop uvloop --http httptools --log-level warning",
+        ]  # fmt: skip
+
+    def make_client(self) -> Any:
+        return mlflow.MlflowClient()
+
+    def start(self) -> None:
+        self.run_id = mlflow.start_run().info.run_id
+
+    def log(self, metrics: Metrics, step: int) -> None:
+        mlflow.log_metrics(metrics, step=step, synchronous=self.synchronous)
+
+    def log_rows(self, rows: Sequence[Metrics], first_step: int) -> None:
+        now = int(time.time() * 1000)
+        points = [
+            Metric(key, value, now, step)
+            for step, metrics in enumerate(rows, first_step)
+            for key, value in metrics.items()
+        ]
+        self.client.log_batch(self.run_id, metrics=points)
+
+    def finish(self) -> None:
+        if not self.synchronous:
+            mlflow.flush_async_logging()
+        mlflow.end_run()
+
+    def read(self, key: str) -> Sequence[float]:
+        points = self.client.get_metric_history(self.run_id, key)
+        return [point.value for point in sorted(points, key=lambda point: point.step)]
+
+    def create(self, value: float) -> None:
+        run_id = self.client.create_run("0").info.run_id
+        metric = Metric("m0", value, int(time.time() * 1000), 0)
+        self.client.log_batch(run_id, metrics=[metric], params=[Param("p0", "x")])
+        self.client.set_terminated(run_id)
+
+    def search(self, least: float) -> int:
+        text = f"metrics.m0 > {least} AND params.p0 = 'x'"
+        return len(self.client.search_runs(["0"], text, max_results=1000))
+
+    def size_bytes(self) -> int:
+        return _postgres_size_bytes(self.database) if self.database else super().size_bytes()
+
+    def close(self) -> None:
+        stop_server(self._server)
+
+
+def _wait_until_healthy(uri: str, within_s: float = 120) -> None:
+    end = time.perf_counter() + within_s
+    while True:
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=5):  # noqa: S310
+                return
+        except OSError:
+            if time.perf_counter() > end:
+                raise
+            time.sleep(0.1)
+
+
+def _postgres_size_bytes(database: str) -> int:
+    import psycopg2
+
+    connection = psycopg2.connect(database)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        size = int(cursor.fetchone()[0])
+    connection.close()
+    return size

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-MLFLOW = ("mlflow==3.17.2", "psycopg2-binary==2.9.13", "uvloop==0.23.0", "httptools==0.9.0")
+MLFLOW = ("mlflow==3.17.2", "psycopg[binary]==3.3.9", "uvloop==0.23.0", "httptools==0.9.0")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Adapter(Tracker):
         super().__init__(folder, database)
         self._uri = f"http://127.0.0.1:{free_port()}"
         self._server = start_server(folder, *self.command(self._uri.rpartition(":")[2]))
-        _wait_until_healthy(self._uri)
+        self._wait_until_healthy()
         mlflow.set_tracking_uri(self._uri)
         self.client = self.make_client()
         self.run_id = ""
@@ -45,6 +45,18 @@ class Adapter(Tracker):
             "--host", "127.0.0.1", "--port", port, "--workers", "4",
             "--uvicorn-opts", "--loop uvloop --http httptools --log-level warning",
         ]  # fmt: skip
+
+    def _wait_until_healthy(self, within_s: float = 120) -> None:
+        end = time.perf_counter() + within_s
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self._uri}/health", timeout=5):  # noqa: S310
+                    return
+            except OSError as error:
+                if time.perf_counter() > end or self._server.poll() is not None:
+                    last = (self.folder / "server.log").read_text().splitlines()[-1:]
+                    raise OSError(f"its server did not start: {last}") from error
+                time.sleep(0.1)
 
     def make_client(self) -> Any:
         return mlflow.MlflowClient()
@@ -83,31 +95,5 @@ class Adapter(Tracker):
         text = f"metrics.m0 > {least} AND params.p0 = 'x'"
         return len(self.client.search_runs(["0"], text, max_results=1000))
 
-    def size_bytes(self) -> int:
-        return _postgres_size_bytes(self.database) if self.database else super().size_bytes()
-
     def close(self) -> None:
         stop_server(self._server)
-
-
-def _wait_until_healthy(uri: str, within_s: float = 120) -> None:
-    end = time.perf_counter() + within_s
-    while True:
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=5):  # noqa: S310
-                return
-        except OSError:
-            if time.perf_counter() > end:
-                raise
-            time.sleep(0.1)
-
-
-def _postgres_size_bytes(database: str) -> int:
-    import psycopg2
-
-    connection = psycopg2.connect(database)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database())")
-        size = int(cursor.fetchone()[0])
-    connection.close()
-    return size

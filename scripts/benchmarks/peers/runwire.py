@@ -54,18 +54,7 @@ class Adapter(Tracker):
         )
         return sum(1 for _ in found)
 
-    def size_bytes(self) -> int:
-        return postgres_size_bytes(self.database) if self.database else super().size_bytes()
-
     def close(self) -> None:
         self._client.close()
         self._server.terminate()
         self._server.wait()
-
-
-def postgres_size_bytes(database: str) -> int:
-    import psycopg
-
-    with psycopg.connect(database) as connection:
-        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    return int(row[0]) if row else 0

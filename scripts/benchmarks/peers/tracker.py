@@ -56,12 +56,22 @@ class Tracker(ABC):
         raise NotImplementedError
 
     def size_bytes(self) -> int:
-        """What the disk holds of it."""
+        """What the disk holds of it, or the database."""
+        if self.database:
+            return _postgres_size_bytes(self.database)
         files = (path for path in self.folder.rglob("*") if path.is_file())
         return sum(file.stat().st_blocks * 512 for file in files)
 
     def close(self) -> None:  # noqa: B027
         """Stop what was started."""
+
+
+def _postgres_size_bytes(database: str) -> int:
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    return int(row[0]) if row else 0
 
 
 def free_port() -> int:

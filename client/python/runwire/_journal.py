@@ -329,9 +329,8 @@ class Journal:
             return
         with self.segments.lock:
             self.tell_dropped()
-            self.segments.append(0, encode_control(CLOSE, {}), control=True)
+            self.segments.close(encode_control(CLOSE, {}))
             self.closed = True
-            self.segments.close()
             os.close(self._definitions)
         _live.discard(self)
         if not self._runs:

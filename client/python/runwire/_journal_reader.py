@@ -155,7 +155,11 @@ class JournalReader:
     def _load(self) -> None:
         with self._segment.path.open("rb") as file:
             try:
-                self._view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                if self._trusted_to is None and hasattr(mmap, "MADV_RANDOM"):
+                    # Else the kernel reads ahead, into pages that the writer then waits for.
+                    mapped.madvise(mmap.MADV_RANDOM)
+                self._view = memoryview(mapped)
             except OSError:  # no mapping here: a copy, taken again at each end of it
                 data = file.read()
                 self._view = memoryview(data)[: len(data) & ~7]

@@ -39,25 +39,27 @@ RowSchema = tuple[Callable[..., bytes], int, int]  # pack, header word, bytes of
 class RunSchemas:
     """A run's number in this journal and the key sets that it has declared there."""
 
-    __slots__ = ("by_keys", "index", "run_id")
+    __slots__ = ("by_key", "by_keys", "index", "run_id")
 
     def __init__(self, run_id: str, index: int):
         self.run_id, self.index = run_id, index
         self.by_keys: dict[tuple[str, ...], RowSchema] = {}
+        self.by_key: dict[str, RowSchema] = {}  # the sets of one key
 
 
 class RunLog:
     """One run of a journal. Safe for threads; survives fork and pickling by attaching
     itself to the same run through a journal of the process it finds itself in."""
 
-    __slots__ = ("_by_keys", "_journal", "_run", "_segments")
+    __slots__ = ("_by_key", "_by_keys", "_journal", "_run", "_segments")
 
     def __init__(self, journal: Journal, run: RunSchemas):
         self._attach(journal, run)
 
     def _attach(self, journal: Journal, run: RunSchemas) -> None:
         self._journal, self._run = journal, run
-        self._segments, self._by_keys = journal.segments, run.by_keys
+        self._segments = journal.segments
+        self._by_keys, self._by_key = run.by_keys, run.by_key
 
     @property
     def run_id(self) -> str:
@@ -96,19 +98,45 @@ class RunLog:
         except (struct.error, AttributeError, TypeError, ValueError, OverflowError):
             _explain(metrics, step, time_micros)
         segments = self._segments
-        with segments.lock:
-            offset = segments.offset
-            end = offset + size
-            if end <= segments.limit:
-                segments.offset = end
-                try:
-                    segments.view[offset + 8 : end] = row
-                    segments.words[offset >> 3] = header
-                except BaseException:
-                    segments.void(offset, size)
-                    raise
-                return
-        self._log_slowly(metrics, step, time_micros)
+        # Nothing from here to the header word is a call: see ``_journal_segments``.
+        offset = segments.offset
+        end = offset + size
+        if end > segments.limit:
+            self._log_slowly(metrics, step, time_micros)
+            return
+        segments.offset = end
+        try:
+            segments.view[offset + 8 : end] = row
+            segments.words[offset >> 3] = header
+        except BaseException:
+            segments.void(offset, size)
+            raise
+
+    def log_metric(self, key: str, value: float, step: int) -> None:
+        """``log_metrics`` of one value, now, in two thirds of the time."""
+        schema = self._by_key.get(key)
+        if schema is None:
+            self._log_slowly({key: value}, step, None)
+            return
+        pack, header, size = schema
+        try:
+            row = pack(step, time_ns() // 1000, value)
+        except (struct.error, AttributeError, TypeError, ValueError, OverflowError):
+            _explain({key: value}, step, None)
+        segments = self._segments
+        # The same steps again, since a call would cost as much as they do.
+        offset = segments.offset
+        end = offset + size
+        if end > segments.limit:
+            self._log_slowly({key: value}, step, None)
+            return
+        segments.offset = end
+        try:
+            segments.view[offset + 8 : end] = row
+            segments.words[offset >> 3] = header
+        except BaseException:
+            segments.void(offset, size)
+            raise
 
     def _log_slowly(self, metrics: Mapping[str, float], step: int, time_micros: int | None) -> None:
         """New keys, a full segment, a fork behind us, or a mistake of the caller."""
@@ -156,6 +184,8 @@ class RunLog:
             row = row_struct(len(keys))
             size = row.size + 8
             schema = self._by_keys[keys] = (row.pack, header_word(number, size), size)
+            if len(keys) == 1:
+                self._by_key[keys[0]] = schema
             return schema
 
     def log_params(self, params: Mapping[str, str]) -> None:

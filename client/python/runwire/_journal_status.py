@@ -48,7 +48,7 @@ class Status:
     wanted = _Word(32)  # written by the trainer: it waits for this position
 
     def __init__(self, mapping: Mapping):
-        self._view, self.words = mapping
+        self._view, self.words = mapping.view, mapping.words
 
     @classmethod
     def create(cls, path: Path) -> Status:

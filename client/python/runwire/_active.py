@@ -50,6 +50,7 @@ class ActiveRun:
         self.run_id = log.run_id
         self.log = log
         self.log_row: Callable[..., None] = log.log_metrics
+        self.log_value: Callable[..., None] = log.log_metric
         # What needs no server: the fields of ``info`` that this process gave itself.
         self.known = {
             "run_id": self.run_id,
@@ -68,7 +69,7 @@ class ActiveRun:
 
     def log_metric(self, key: str, value: SupportsFloat, step: SupportsIndex | None = None) -> None:
         """One value. Costs about a microsecond, whatever the server does."""
-        self.log_row({key: value}, 0 if step is None else step)
+        self.log_value(key, value, 0 if step is None else step)
 
     def log_metrics(
         self, metrics: Mapping[str, SupportsFloat], step: SupportsIndex | None = None
@@ -136,7 +137,7 @@ class ActiveRun:
         """Nothing more is logged to it from here."""
         global _last
         self.ended = True
-        self.log_row = self._refuse_row
+        self.log_row = self.log_value = self._refuse_row
         with _lock:
             if self in _started:
                 _started.remove(self)

@@ -211,7 +211,7 @@ def log_metric(
     if run is None or run.ended or synchronous or run_id or timestamp is not None or model_id:
         _log_row({key: value}, step, synchronous, timestamp, run_id)
     else:
-        run.log_row({key: value}, 0 if step is None else step)
+        run.log_value(key, value, 0 if step is None else step)
 
 
 def log_metrics(

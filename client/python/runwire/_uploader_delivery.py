@@ -184,7 +184,10 @@ class Delivery:
     def _reopen(self, outbox: Outbox) -> None:
         if not outbox.is_open and outbox.reopened_from is None:
             outbox.reopened_from = self._link.ended(outbox.run_id)
-        self._link.resume_run(outbox.run_id)
+        # Not ended any more: another writer has reopened it and will end it again. To resume
+        # it here, too, might come after that end, and nobody would repeat it.
+        if outbox.is_open or outbox.reopened_from is not None:
+            self._link.resume_run(outbox.run_id)
         self._link.log_batch(outbox.run_id, None)
 
     def _acknowledge(self, outbox: Outbox, batch: SealedBatch, response: Any) -> None:

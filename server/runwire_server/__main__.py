@@ -49,6 +49,7 @@ def serve(settings: Settings, stop: threading.Event, on_ready: OnReady) -> int:
         settings.backend_store_uri,
         settings.artifacts_destination,
         pool_size=settings.unary_threads,
+        lost_after_s=settings.lost_after_s,
     )
     try:
         server = GrpcServer(app, settings, telemetry.observe)

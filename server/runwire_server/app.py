@@ -22,6 +22,7 @@ from runwire_server.blobs import open_blobs
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
+from runwire_server.lost_runs import LostRuns
 from runwire_server.metrics import Engine
 from runwire_server.services.artifact import ArtifactService
 from runwire_server.services.experiment import ExperimentService
@@ -40,9 +41,20 @@ SERVICE_NAMES = tuple(
 
 
 class App:
-    """The services over one database and one blob store. ``close`` commits what is queued."""
+    """The services over one database and one blob store. ``close`` commits what is queued.
 
-    def __init__(self, backend_store_uri: str, artifacts_destination: str, *, pool_size: int = 16):
+    ``lost_after_s``: when a silent run is marked LOST; 0: never, as in local mode, where
+    nobody else is there to see it.
+    """
+
+    def __init__(
+        self,
+        backend_store_uri: str,
+        artifacts_destination: str,
+        *,
+        pool_size: int = 16,
+        lost_after_s: float = 0.0,
+    ):
         self.db = Database(backend_store_uri, pool_size=pool_size)
         try:
             migrations.upgrade(self.db)
@@ -53,6 +65,9 @@ class App:
         self.drain = threading.Event()
         self.engine = Engine(self.db)
         self.engine.start()
+        self._lost_runs = LostRuns(self.db, lost_after_s)
+        if lost_after_s:
+            self._lost_runs.start()
         self.server_service = ServerService()
 
     def register(self, server: Any) -> None:
@@ -88,6 +103,7 @@ class App:
 
     def close(self) -> None:
         self.drain.set()
+        self._lost_runs.close()
         self.engine.close()
         self.db.close()
 

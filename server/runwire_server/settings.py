@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import runwire
 
 DEFAULT_FOLDER = "runwire-data"
+# Jobs send a heartbeat every 15 s, and may pause for 30 s after a server was away.
+LEAST_LOST_AFTER_S = 60.0
 
 EPILOG = """\
 Every option can come from the environment as RUNWIRE_ and its name in capitals:
@@ -40,6 +42,7 @@ class Settings:
     unary_threads: int = 16
     stream_threads: int = 256
     grace_s: float = 30.0
+    lost_after_s: float = 300.0
     log_level: str = "info"
     log_format: str = "text"
 
@@ -48,6 +51,8 @@ class Settings:
             raise ValueError("--workers: at least 1")
         if self.workers > 1 and not self.backend_store_uri.startswith("postgres"):
             raise ValueError("--workers needs PostgreSQL: SQLite is served by one process")
+        if 0 < self.lost_after_s < LEAST_LOST_AFTER_S:
+            raise ValueError(f"--lost-after-s: 0, or at least {LEAST_LOST_AFTER_S:.0f}")
         for name in ("port", "grpc_port"):
             if not -1 <= getattr(self, name) <= 65535:
                 raise ValueError(f"--{name.replace('_', '-')}: not a port")
@@ -68,6 +73,8 @@ HELP = {
     "unary_threads": "calls answered at once, per process (default: %(default)s)",
     "stream_threads": "long streams open at once, per process (default: %(default)s)",
     "grace_s": "seconds that calls under way get at shutdown (default: %(default)s)",
+    "lost_after_s": "seconds without data or a heartbeat after which a running run is marked "
+    "LOST; 0 never does (default: %(default)s)",
     "log_level": "debug, info, warning or error (default: %(default)s)",
     "log_format": "text, or json with one object a line (default: %(default)s)",
 }

@@ -72,10 +72,10 @@ def uploader(
     faults: list[str],
     held: list[Any] | None = None,
     max_batch_bytes: int = MAX_BATCH_BYTES,
+    patience: Patience = Patience(until_drained=True, give_up_s=0.0),
 ) -> Uploader:
     meta = json.loads((directory / "meta.json").read_text())
     link = FaultyLink(connection, meta["writer_id"], faults, [] if held is None else held)
-    patience = Patience(until_drained=True, give_up_s=0.0)
     report = Report(directory, quiet=True)
     return Uploader(directory, meta, link, report, patience, max_batch_bytes=max_batch_bytes)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runwire import _uploader_loop
 from runwire._artifact import Artifacts
 from runwire._call import Caller
 from runwire._connect import Connection, connect
@@ -23,6 +26,7 @@ from runwire._journal_segments import FIRST_SEGMENT_BYTES
 from runwire._journal_status import RUN_STOP_REQUESTED
 from runwire._run import Runs
 from runwire._uploader import journals, sync
+from runwire._uploader_loop import Patience
 from runwire.v1.run_pb2 import Run
 
 from client.deliveries import (
@@ -475,6 +479,23 @@ def test_sync_without_a_server_says_so_and_keeps_everything(tmp_path: Path) -> N
     journal.close()
     assert [one.state for one in sync(tmp_path, give_up_s=0.1)] == ["away"]
     assert journals(tmp_path) == [journal.directory]
+
+
+def test_job_that_logs_nothing_is_heard_of_while_it_lives(
+    connection: Connection, journal: Journal, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_uploader_loop, "HEARTBEAT_S", 0.01)
+    run = new_run(journal)
+    living = uploader(journal.directory, connection, [], patience=Patience())
+    thread = threading.Thread(target=living.run)
+    thread.start()
+    heard = set[int]()
+    while len(heard) < 3:
+        with contextlib.suppress(NotFoundError):
+            heard.add(runs.get(run.run_id).heartbeat_time.ToMicroseconds())
+    journal.close()
+    thread.join()
+    assert runs.get(run.run_id).state == Run.STATE_FAILED
 
 
 def test_after_a_power_cut_what_lost_its_pages_is_left_out(

@@ -26,6 +26,7 @@ def test_argument_beats_environment_beats_default() -> None:
         (["--port", "70000"], "not a port"),
         (["--workers", "0"], "at least 1"),
         (["--workers", "2"], "needs PostgreSQL"),
+        (["--lost-after-s", "5"], "0, or at least 60"),
         (["--log-format", "xml"], "invalid choice"),
         (["--nonsense"], "unrecognized arguments"),
     ],

@@ -25,7 +25,14 @@ from runwire_server.store.run_message import message
 from runwire_server.store.run_read import Data, tags_of
 from runwire_server.store.run_row import RunRow
 from runwire_server.store.run_search import experiment_keys, search, shows_metrics
-from runwire_server.store.run_state import finish, finish_if_reached, resume, stop
+from runwire_server.store.run_state import (
+    finish,
+    finish_if_reached,
+    heartbeats,
+    lose,
+    resume,
+    stop,
+)
 from runwire_server.store.tables import metric_summaries
 
 __all__ = [
@@ -36,7 +43,9 @@ __all__ = [
     "finish",
     "finish_if_reached",
     "get",
+    "heartbeats",
     "log_params",
+    "lose",
     "remove_tags",
     "restore",
     "resume",

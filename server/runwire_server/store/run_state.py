@@ -19,7 +19,7 @@ from runwire_server.store import run_row
 from runwire_server.store.check import check_name
 from runwire_server.store.database import Transaction
 from runwire_server.store.run_row import RunRow
-from runwire_server.store.tables import metric_writers
+from runwire_server.store.tables import metric_writers, runs
 from runwire_server.store.times import from_proto
 
 OVER = (Run.STATE_FINISHED, Run.STATE_FAILED, Run.STATE_KILLED)
@@ -96,6 +96,37 @@ def stop(tx: Transaction, run_id: str, reason: str) -> None:
     row = run_row.locked_live(tx, run_id)
     if row.state not in OVER and row.stop_reason != reason:
         run_row.change(tx, row, stop_reason=reason)
+
+
+def heartbeats(tx: Transaction) -> dict[str, int]:
+    """The last heartbeat (µs) of every RUNNING run that ever had one, the trash aside."""
+    query = sa.select(runs.c.run_id, runs.c.heartbeat_time).where(
+        runs.c.state == Run.STATE_RUNNING,
+        runs.c.heartbeat_time.is_not(None),
+        runs.c.delete_time.is_(None),
+    )
+    return {row.run_id: row.heartbeat_time for row in tx.execute(query)}
+
+
+def lose(tx: Transaction, silent: Mapping[str, int]) -> list[str]:
+    """LOST: those of these runs that are RUNNING with just this heartbeat (µs).
+
+    Gives the runs that this call has changed; the next batch or heartbeat makes such a
+    run RUNNING again.
+    """
+    return [run_id for run_id in sorted(silent) if _lose(tx, run_id, silent[run_id])]
+
+
+def _lose(tx: Transaction, run_id: str, heartbeat_time: int) -> bool:
+    unheard = (
+        runs.c.run_id == run_id,
+        runs.c.state == Run.STATE_RUNNING,
+        runs.c.heartbeat_time == heartbeat_time,
+        runs.c.delete_time.is_(None),
+    )
+    lost = sa.update(runs).where(*unheard)
+    done = tx.execute(lost.values(state=Run.STATE_LOST, revision=runs.c.revision + 1))
+    return done.rowcount > 0
 
 
 def state_name(state: int) -> str:

@@ -24,6 +24,7 @@ from runwire.v1.metric_service_pb2 import LogBatchResponse
 
 OFFLINE = JournalSettings(uploader="off")
 MAX_LIVES = 200
+AS_SYNC = Patience(until_drained=True, give_up_s=0.0)
 Points = Counter[tuple[int, int, bytes]]
 
 
@@ -72,7 +73,7 @@ def uploader(
     faults: list[str],
     held: list[Any] | None = None,
     max_batch_bytes: int = MAX_BATCH_BYTES,
-    patience: Patience = Patience(until_drained=True, give_up_s=0.0),
+    patience: Patience = AS_SYNC,
 ) -> Uploader:
     meta = json.loads((directory / "meta.json").read_text())
     link = FaultyLink(connection, meta["writer_id"], faults, [] if held is None else held)

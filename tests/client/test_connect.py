@@ -8,17 +8,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import runwire
+from drills.processes import eventually
 from runwire import _connect
 from runwire._connect import connect, resolve_uri
 from runwire._discover import discover
-from runwire._uri import data_folder, grpc_target, is_local, shown
+from runwire._target import target
+from runwire._uri import data_folder, grpc_endpoints, is_local, shown
+from runwire_server.app import App
+from runwire_server.settings import Settings
+from runwire_server.transport import GrpcServer
 
 HERE = "{cwd}"
 
@@ -42,6 +47,7 @@ HERE = "{cwd}"
         ("postgresql+psycopg://h/d", "postgresql+psycopg://h/d"),
         ("grpc://host:5001", "grpc://host:5001"),
         ("grpcs://host", "grpcs://host"),
+        ("grpc://a:5001,b", "grpc://a:5001,b"),
         ("http://host:5000/", "http://host:5000"),
         ("https://host/team/runwire", "https://host/team/runwire"),
     ],
@@ -65,6 +71,8 @@ def test_uri_is_resolved_to_its_full_form(
         ("http://", "http://HOST:5000"),
         ("grpc://host:port", "grpc://HOST:5001"),
         ("grpc://host:5001/path", "no path"),
+        ("grpc://a:5001,", "names no host"),
+        ("http://a:5000,b:5000", "grpc://HOST:5001,HOST:5001"),
         ("file://elsewhere/srv", "another host"),
     ],
 )
@@ -89,10 +97,29 @@ def test_local_uris_are_local_and_know_their_folder() -> None:
     assert data_folder("postgresql://h/d") is None
 
 
-def test_target_of_a_grpc_uri_has_a_port() -> None:
-    assert grpc_target("grpc://host") == ("host:5001", False)
-    assert grpc_target("grpcs://host:443") == ("host:443", True)
-    assert grpc_target("grpc://[::1]:7") == ("[::1]:7", False)
+def test_endpoints_of_a_grpc_uri_have_ports() -> None:
+    assert grpc_endpoints("grpc://host") == (["host:5001"], False)
+    assert grpc_endpoints("grpcs://host:443") == (["host:443"], True)
+    assert grpc_endpoints("grpc://[::1]:7") == (["[::1]:7"], False)
+    assert grpc_endpoints("grpcs://a,b:6,[::1]") == (["a:5001", "b:6", "[::1]:5001"], True)
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "found"),
+    [
+        (["any.example:5001"], "any.example:5001"),
+        (["127.0.0.1:1", "127.0.0.2:2"], "ipv4:127.0.0.1:1,127.0.0.2:2"),
+        (["127.0.0.1:1", "[::1]:2"], "ipv6:[::ffff:127.0.0.1]:1,[::1]:2"),
+        (["127.0.0.1:1", "no..name:2"], "ipv4:127.0.0.1:1"),
+    ],
+)
+def test_several_servers_are_one_target(endpoints: list[str], found: str) -> None:
+    assert target(endpoints) == found
+
+
+def test_servers_that_all_have_no_address_are_unavailable() -> None:
+    with pytest.raises(runwire.UnavailableError, match=r"a\.\.b:1 .*c\.\.d:2"):
+        target(["a..b:1", "c..d:2"])
 
 
 def test_password_is_not_shown() -> None:
@@ -274,3 +301,35 @@ def test_tls_uses_the_given_authorities(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("RUNWIRE_CA_FILE", str(tmp_path / "none.pem"))
     with pytest.raises(runwire.InvalidArgumentError, match="RUNWIRE_CA_FILE"):
         _ = _connect.connect("grpcs://127.0.0.1:1").channel
+
+
+# Several servers --------------------------------------------------------------------------
+
+
+@contextmanager
+def served(app: App, port: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """One of several servers: its port, and the calls that came to it."""
+    calls: list[str] = []
+    settings = Settings(grpc_port=port, unary_threads=4)
+    server = GrpcServer(app, settings, lambda method, *_: calls.append(method))
+    server.start()
+    try:
+        yield server.port, calls
+    finally:
+        server.stop(grace_s=0)
+
+
+def test_calls_go_to_all_servers_in_turn_and_past_one_that_is_gone(tmp_path: Path) -> None:
+    with closing(App(f"sqlite:///{tmp_path / 'x.db'}", str(tmp_path / "blobs"))) as app:
+        with served(app) as (ada, of_ada):
+            with served(app) as (bob, of_bob):
+                client = runwire.Client(f"grpc://127.0.0.1:{ada},127.0.0.1:{bob}")
+                eventually(lambda: client.server_info() and of_ada and of_bob, "both are asked")
+            # Whatever its channel did before: it is not pinned to the one that is gone.
+            before = len(of_ada)
+            for _ in range(20):
+                client.server_info()
+            assert len(of_ada) == before + 20
+            with served(app, bob) as (_, of_bob):
+                eventually(lambda: client.server_info() and of_bob, "it is asked again")
+        client.close()

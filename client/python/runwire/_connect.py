@@ -4,6 +4,7 @@
 |---|---|
 | none, a path, ``file:PATH``, ``sqlite:///…``, ``postgresql://…`` | in-process |
 | ``grpc://HOST:5001``, ``grpcs://…`` | gRPC, over TLS with grpcs |
+| ``grpc://HOST:5001,HOST:5001``, a name with several addresses | gRPC, to all of them in turn |
 | ``http://HOST:5000``, ``https://…`` | gRPC, at the address that the server tells there |
 """
 
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from runwire._errors import RunwireError, UnavailableError, error_class, invalid
 from runwire._fork import gate
 from runwire._settings import settings
-from runwire._uri import grpc_target, is_local, resolve_uri, shown
+from runwire._target import target
+from runwire._uri import grpc_endpoints, is_local, resolve_uri, shown
 
 if TYPE_CHECKING:
     import grpc
@@ -34,6 +36,11 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     # A server that comes back is found within a call's retries, not after two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
+    # Every address is used in turn; one that does not answer is passed over, and tried again
+    # in the background.
+    ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
+    # A name whose addresses all fail is looked up again: by default every 30 s.
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     # Calls are tried again by us, from the method's idempotency level: one policy, not two.
     ("grpc.enable_retries", 0),
 )
@@ -141,14 +148,20 @@ def _open_remote(uri: str) -> _Opened:
     if uri.startswith("http"):
         from runwire._discover import discover
 
-        target, secure = discover(uri)
+        endpoint, secure = discover(uri)
+        endpoints = [endpoint]
     else:
-        target, secure = grpc_target(uri)
-    options = [*CHANNEL_OPTIONS, ("grpc.primary_user_agent", _user_agent())]
+        endpoints, secure = grpc_endpoints(uri)
+    options = [
+        *CHANNEL_OPTIONS,
+        ("grpc.primary_user_agent", _user_agent()),
+        # Addresses have no name of their own: that of the first server is on all certificates.
+        ("grpc.default_authority", endpoints[0]),
+    ]
     if secure:
-        channel = grpc.secure_channel(target, _credentials(), options)
+        channel = grpc.secure_channel(target(endpoints), _credentials(), options)
     else:
-        channel = grpc.insecure_channel(target, options)
+        channel = grpc.insecure_channel(target(endpoints), options)
     return _Opened(channel, channel)
 
 

@@ -59,12 +59,21 @@ def data_folder(uri: str) -> Path | None:
     return Path(uri)
 
 
-def grpc_target(uri: str) -> tuple[str, bool]:
-    """(host:port, secure) of a resolved ``grpc://`` or ``grpcs://`` URI."""
-    parts = urlsplit(uri)
+def grpc_endpoints(uri: str) -> tuple[list[str], bool]:
+    """(each host:port, secure) of a resolved ``grpc://`` or ``grpcs://`` URI.
+
+    >>> grpc_endpoints("grpc://ada,bob:6001")
+    (['ada:5001', 'bob:6001'], False)
+    """
+    scheme, netloc, *_ = urlsplit(uri)
+    return [_endpoint(one) for one in netloc.split(",")], scheme == "grpcs"
+
+
+def _endpoint(server: str) -> str:
+    parts = urlsplit(f"//{server}")
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
-    return f"{host}:{parts.port or GRPC_PORT}", parts.scheme == "grpcs"
+    return f"{host}:{parts.port or GRPC_PORT}"
 
 
 def shown(uri: str) -> str:
@@ -92,18 +101,28 @@ def _file_path(text: str) -> Path:
 
 def _remote(text: str, scheme: str) -> str:
     try:
-        parts = urlsplit(text)
-        problem = "" if parts.hostname and parts.port != 0 else "names no host"
+        problem = _problem(text, scheme)
     except ValueError as error:
         problem = str(error)
-    if not problem and scheme.startswith("grpc") and parts.path.strip("/"):
-        problem = f"a gRPC address has no path ({parts.path})"
     if problem:
         raise invalid(
             "tracking_uri",
             f"{text!r}: {problem}; write {scheme}://HOST:{5000 if 'http' in scheme else GRPC_PORT}",
         )
     return text.rstrip("/")
+
+
+def _problem(text: str, scheme: str) -> str:
+    """What is wrong with a remote URI; raises ValueError for what is no URI at all."""
+    _, netloc, path, *_ = urlsplit(text)
+    servers = [urlsplit(f"//{server}") for server in netloc.split(",")]
+    if any(not server.hostname or server.port == 0 for server in servers):
+        return "names no host"
+    if scheme.startswith("grpc") and path.strip("/"):
+        return f"a gRPC address has no path ({path})"
+    if scheme.startswith("http") and len(servers) > 1:
+        return "several servers go by their gRPC addresses, grpc://HOST:5001,HOST:5001"
+    return ""
 
 
 def _sqlite(rest: str) -> str:

@@ -52,10 +52,7 @@ ALL = {
 # What a part cannot do, and why. Tests ask through ``Backend.require``.
 LACKS = {
     "sqlite": {"several-servers": "SQLite is served by one server process"},
-    "in-process": {
-        "network": "an in-process call crosses no socket",
-        "several-servers": "local mode is one process",
-    },
+    "in-process": {"network": "an in-process call crosses no socket"},
 }
 
 

@@ -30,12 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    try:
-        if settings.workers > 1:
-            from runwire_server import workers
+    if settings.workers > 1:
+        from runwire_server import workers
 
-            return workers.supervise(settings, stop)
-        return serve(settings, stop, announce)
+        return exit_code(lambda: workers.supervise(settings, stop))
+    return exit_code(lambda: serve(settings, stop, announce))
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """What ``run`` returns; 1, and a line that says why, where it cannot start."""
+    try:
+        return run()
     except (ServiceError, OSError, ValueError) as error:
         log.error("cannot start: %s", error)
         return 1

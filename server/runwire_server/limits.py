@@ -10,6 +10,9 @@ from runwire_server.errors import FieldInvalid, TooLarge
 
 MIB = 1 << 20
 
+# A stream that is older is told to close, and goes on at whatever server it then reaches.
+STREAM_AGE_S = 600.0
+
 LIMITS = Limits(
     max_message_bytes=4 * MIB,
     max_batch_bytes=MIB,

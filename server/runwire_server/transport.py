@@ -7,6 +7,7 @@ that would only wait in a full pool is refused at once with ``OVERLOADED``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,19 +18,20 @@ from grpc_reflection.v1alpha import reflection
 from runwire_server.app import SERVICE_NAMES, App
 from runwire_server.errors import Overloaded
 from runwire_server.interceptors import CallInterceptor, Observe, kind_of
-from runwire_server.limits import LIMITS
+from runwire_server.limits import LIMITS, STREAM_AGE_S
 from runwire_server.settings import Settings
 
 # How many calls may wait for a thread of a pool, as a multiple of its threads.
 WAITING_PER_THREAD = 8
 
-# A client behind a load balancer would stay with its first server for ever: its
-# connection is closed after ten minutes (grpc adds ±10 % itself) and made anew.
+# A client behind a load balancer would stay with its first server for ever: after ten
+# minutes (grpc adds ±10 % itself) its new calls take a new connection. The old one lasts
+# as long as a stream may: streams are told to close in time, and are not cut.
 OPTIONS = (
     ("grpc.max_receive_message_length", LIMITS.max_message_bytes),
     ("grpc.max_send_message_length", LIMITS.max_message_bytes),
     ("grpc.max_connection_age_ms", 600_000),
-    ("grpc.max_connection_age_grace_ms", 30_000),
+    ("grpc.max_connection_age_grace_ms", int(STREAM_AGE_S * 1000) + 60_000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -85,6 +87,28 @@ class Admission(grpc.ServerInterceptor):
         self._refusals.shutdown()
 
 
+class Health(health.HealthServicer):  # type: ignore[misc]
+    """Says how it stands; ``close`` ends the calls that watch, which never end by themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watching: set[Callable[[None], None]] = set()
+
+    def Watch(self, request: Any, context: grpc.ServicerContext, send: Any = None) -> Any:
+        self._watching.add(send)
+        context.add_callback(lambda: self._watching.discard(send))
+        return super().Watch(request, context, send)
+
+    def tell(self, status: Any) -> None:
+        for name in ("", *SERVICE_NAMES):
+            self.set(name, status)
+
+    def close(self) -> None:
+        self.tell(health_pb2.HealthCheckResponse.NOT_SERVING)
+        for send in list(self._watching):
+            send(None)
+
+
 class GrpcServer:
     """An ``App`` on a gRPC port. ``port`` is the one it got."""
 
@@ -99,7 +123,7 @@ class GrpcServer:
             options=[*OPTIONS, ("grpc.so_reuseport", int(settings.workers > 1))],
         )
         app.register(self._server)
-        self._health = health.HealthServicer()
+        self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
@@ -115,7 +139,7 @@ class GrpcServer:
 
     def start(self) -> None:
         self._server.start()
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._health.tell(health_pb2.HealthCheckResponse.SERVING)
 
     def stop(self, grace_s: float) -> None:
         """Say so (health, ``Closing`` on streams), let calls finish, then close.
@@ -123,13 +147,9 @@ class GrpcServer:
         Calls still under way after ``grace_s`` seconds are cut; what they had
         acknowledged is committed, the rest is sent again by their client.
         """
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.close()
         self._app.drain.set()
         self._server.stop(grace_s).wait()
         for pool in (self._unary, self._streams):
             pool.shutdown(wait=False, cancel_futures=True)
         self._admission.close()
-
-    def _set_health(self, status: Any) -> None:
-        for name in ("", *SERVICE_NAMES):
-            self._health.set(name, status)

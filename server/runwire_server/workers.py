@@ -14,13 +14,13 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
 
 from runwire_server import telemetry
-from runwire_server.__main__ import announce, serve, start_web
+from runwire_server.__main__ import announce, exit_code, serve, start_web
 from runwire_server.app import App
 from runwire_server.settings import Settings
 
@@ -29,46 +29,98 @@ log = logging.getLogger("runwire.workers")
 # Never forked: neither grpcio nor a database engine survives that.
 _spawn = multiprocessing.get_context("spawn")
 
+# A worker that dies again and again (its database is away, say) is started ever more
+# seldom; one that has lived for so long had no such trouble.
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 30.0
+# Beyond the grace of calls under way: what a worker may take to commit and to leave.
+LEAVE_S = 15.0
+
 
 def supervise(settings: Settings, stop: threading.Event) -> int:
     """Run until ``stop``; then every worker drains. 0 when all did.
 
-    The socket made here is bound but never listened on: it finds a free port for
-    port 0 and keeps it between a worker's death and its successor.
+    Raises OSError where the port is taken or a worker cannot start at first. One that
+    dies later is replaced, however often; the others serve on meanwhile.
     """
-    with socket.socket() as keeper, tempfile.TemporaryDirectory() as counters:
-        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        keeper.bind((settings.host, settings.grpc_port))
+    with _keeper(settings) as keeper, tempfile.TemporaryDirectory() as counters:
         settings = replace(settings, grpc_port=keeper.getsockname()[1])
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
         app = App(settings.backend_store_uri, settings.artifacts_destination, pool_size=4)
-        workers = [_start(settings) for _ in range(settings.workers)]
+        workers = [Worker(settings) for _ in range(settings.workers)]
         try:
+            for worker in workers:
+                worker.wait_until_ready()
             web = start_web(app, settings, settings.grpc_port)
             announce(settings, settings.grpc_port, web)
             while not stop.wait(0.5):
-                workers = [_revive(worker, settings) for worker in workers]
+                for worker in workers:
+                    worker.revive()
             if web:
                 web.stop()
         finally:
-            codes = [_end(worker) for worker in workers]
+            codes = _end(workers, settings.grace_s + LEAVE_S)
             app.close()
     return max(map(abs, codes))
 
 
-def _start(settings: Settings) -> SpawnProcess:
-    """A worker that answers calls when this returns."""
-    ready, told = _spawn.Pipe(duplex=False)
-    worker = _spawn.Process(target=_work, args=(settings, told), name="runwire-worker")
-    worker.start()
-    told.close()
+class Worker:
+    """One of the workers: its process, and the next one where that has died."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._pause_s = FIRST_PAUSE_S
+        self._start()
+
+    def _start(self) -> None:
+        self._ready, told = _spawn.Pipe(duplex=False)
+        self.process = _spawn.Process(
+            target=_work, args=(self._settings, told), name="runwire-worker"
+        )
+        self.process.start()
+        self._started_s = time.monotonic()
+        told.close()
+
+    def wait_until_ready(self) -> None:
+        """Until it answers calls. Raises OSError where it ended before that."""
+        try:
+            self._ready.recv()
+        except EOFError:
+            raise OSError("a worker could not start; its log says why") from None
+
+    def revive(self) -> None:
+        """Start the next process where this one has died, after a pause."""
+        if self.process.is_alive():
+            return
+        lived_s = time.monotonic() - self._started_s
+        if lived_s < self._pause_s:
+            return
+        self._pause_s = FIRST_PAUSE_S if lived_s > MAX_PAUSE_S else self._pause_s * 2
+        self._pause_s = min(self._pause_s, MAX_PAUSE_S)
+        code = self.process.exitcode
+        log.error("worker %d ended with code %s; starting another", self.process.pid, code)
+        self._start()
+
+
+def _keeper(settings: Settings) -> socket.socket:
+    """A socket that is bound to the workers' port and never listened on.
+
+    It finds a free port for port 0 and keeps it between a worker's death and its successor.
+    """
+    address = (settings.host, settings.grpc_port)
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, bindable = found[0]
     try:
-        ready.recv()
-    except EOFError:
-        raise OSError("a worker could not start; its log says why") from None
-    finally:
-        ready.close()
-    return worker
+        # Workers of another server would share the port with ours: it must be nobody's.
+        socket.create_server(bindable[:2], family=family).close()
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {settings.host}:{settings.grpc_port}: {error.strerror}; "
+            "is the port in use?"
+        ) from error
+    keeper = socket.socket(family)
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    keeper.bind(bindable)
+    return keeper
 
 
 def _work(settings: Settings, told: Connection) -> None:
@@ -79,7 +131,8 @@ def _work(settings: Settings, told: Connection) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:  # a worker never outlives its parent, however that ended
         threading.Thread(target=_follow, args=(parent, stop), daemon=True).start()
-    sys.exit(serve(replace(settings, port=-1), stop, lambda *_: told.send("ready")))
+    settings = replace(settings, port=-1)
+    sys.exit(exit_code(lambda: serve(settings, stop, lambda *_: told.send("ready"))))
 
 
 def _follow(parent: BaseProcess, stop: threading.Event) -> None:
@@ -87,14 +140,15 @@ def _follow(parent: BaseProcess, stop: threading.Event) -> None:
     stop.set()
 
 
-def _revive(worker: SpawnProcess, settings: Settings) -> SpawnProcess:
-    if worker.is_alive():
-        return worker
-    log.error("worker %d ended with code %s; starting another", worker.pid, worker.exitcode)
-    return _start(settings)
-
-
-def _end(worker: SpawnProcess) -> int:
-    worker.terminate()
-    worker.join()
-    return worker.exitcode or 0
+def _end(workers: list[Worker], timeout_s: float) -> list[int]:
+    """Drain all at once: a client that one sends away must not be sent away by the next."""
+    deadline = time.monotonic() + timeout_s
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            log.error("worker %d does not end; killing it", worker.process.pid)
+            worker.process.kill()
+            worker.process.join()
+    return [worker.process.exitcode or 0 for worker in workers]

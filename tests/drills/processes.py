@@ -18,18 +18,45 @@ import runwire
 
 T = TypeVar("T")
 
+# Logs as many rows as it is told to by lines on standard input, one block a line.
+STEADY = """
+import sys, runwire
+runwire.set_tracking_uri(sys.argv[1])
+with runwire.start_run() as run:
+    print(run.info.run_id, flush=True)
+    step = 0
+    for line in sys.stdin:
+        for _ in range(int(line)):
+            runwire.log_metrics({"twice": 2.0 * step, "other": 1.0}, step=step)
+            step += 1
+        print(step, flush=True)
+    runwire.log_param("steps", step)
+    runwire.log_text("the end", "notes/end.txt")
+print(runwire.flush(timeout=float(sys.argv[2])))
+"""
+
+# Logs to a run that is there, under a name of its own and one that all share.
+RANK = """
+import sys, runwire
+runwire.set_tracking_uri(sys.argv[1])
+with runwire.start_run(run_id=sys.argv[2]):
+    for step in range(1000):
+        runwire.log_metrics({f"rank/{sys.argv[3]}": 2.0 * step, "shared": float(step)}, step=step)
+print(runwire.flush(timeout=60))
+"""
+
 
 class ServerProcess:
     """``python -m runwire_server`` on a port that it keeps over restarts."""
 
-    def __init__(self, metadata_url: str, blobs_url: str):
+    def __init__(self, metadata_url: str, blobs_url: str, *arguments: str):
         with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.uri = f"grpc://127.0.0.1:{port}"
+            self.port = free.getsockname()[1]
+        self.uri = f"grpc://127.0.0.1:{self.port}"
         self._command = [
-            sys.executable, "-m", "runwire_server", "--port", "-1", "--grpc-port", str(port),
+            sys.executable, "-m", "runwire_server", "--port", "-1", "--grpc-port", str(self.port),
             "--backend-store-uri", metadata_url, "--artifacts-destination", blobs_url,
-            "--log-level", "warning",
+            "--log-level", "warning", *arguments,
         ]  # fmt: skip
         self._process: subprocess.Popen[str] | None = None
 
@@ -45,6 +72,10 @@ class ServerProcess:
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
+    def workers(self) -> list[int]:
+        assert self._process is not None
+        return workers_of(self._process.pid)
+
     def _end(self, number: int) -> None:
         if self._process is not None:
             self._process.send_signal(number)
@@ -52,10 +83,21 @@ class ServerProcess:
             self._process = None
 
 
+def workers_of(pid: int) -> list[int]:
+    """The worker processes of a server (multiprocessing's resource tracker aside)."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"spawn_main" in command:
+                found.append(int(child))
+    return found
+
+
 @contextmanager
-def server_process(backend: backends.Backend) -> Iterator[ServerProcess]:
+def server_process(backend: backends.Backend, *arguments: str) -> Iterator[ServerProcess]:
     """A server that is not started yet, on the backend's data; stopped in the end."""
-    server = ServerProcess(backend.metadata_url, backend.blobs_url)
+    server = ServerProcess(backend.metadata_url, backend.blobs_url, *arguments)
     try:
         yield server
     finally:

@@ -6,6 +6,7 @@ import backends
 import runwire
 
 from drills.processes import (
+    STEADY,
     ended_run,
     ended_well,
     eventually,
@@ -14,23 +15,6 @@ from drills.processes import (
     steps_of,
     trainer,
 )
-
-# Logs as many rows as it is told to by lines on standard input, one block a line.
-STEADY = """
-import sys, runwire
-runwire.set_tracking_uri(sys.argv[1])
-with runwire.start_run() as run:
-    print(run.info.run_id, flush=True)
-    step = 0
-    for line in sys.stdin:
-        for _ in range(int(line)):
-            runwire.log_metrics({"twice": 2.0 * step, "other": 1.0}, step=step)
-            step += 1
-        print(step, flush=True)
-    runwire.log_param("steps", step)
-    runwire.log_text("the end", "notes/end.txt")
-print(runwire.flush(timeout=float(sys.argv[2])))
-"""
 
 
 def test_server_killed_under_load_and_started_again_loses_nothing(

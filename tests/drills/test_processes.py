@@ -7,7 +7,15 @@ from pathlib import Path
 import backends
 import runwire
 
-from drills.processes import ended_run, ended_well, eventually, server_process, steps_of, trainer
+from drills.processes import (
+    RANK,
+    ended_run,
+    ended_well,
+    eventually,
+    server_process,
+    steps_of,
+    trainer,
+)
 
 FORKS = """
 import os, sys, runwire
@@ -50,15 +58,6 @@ if __name__ == "__main__":
             worker.join()
             assert worker.exitcode == 0
     print(runwire.flush(timeout=60))
-"""
-
-RANK = """
-import sys, runwire
-runwire.set_tracking_uri(sys.argv[1])
-with runwire.start_run(run_id=sys.argv[2]):
-    for step in range(1000):
-        runwire.log_metrics({f"rank/{sys.argv[3]}": 2.0 * step, "shared": float(step)}, step=step)
-print(runwire.flush(timeout=60))
 """
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import backends
 import grpc
 import pytest
+from drills.processes import eventually, workers_of
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from runwire.v1.run_service_pb2 import CreateRunRequest, GetRunRequest
@@ -199,9 +200,9 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(
                 run_ids.add(RunServiceStub(channel).CreateRun(CreateRunRequest()).run.run_id)
         assert len(run_ids) == 8
         assert _counted(web) == 8
-        victim = _children(server.pid)[0]
+        victim = workers_of(server.pid)[0]
         os.kill(victim, signal.SIGKILL)
-        _wait_until(lambda: len(set(_children(server.pid)) - {victim}) == 2)
+        eventually(lambda: len(set(workers_of(server.pid)) - {victim}) == 2, "it is replaced")
         with grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)]) as channel:
             grpc.channel_ready_future(channel).result(timeout=20)
             request = GetRunRequest(run_id=run_ids.pop())
@@ -216,23 +217,3 @@ def _counted(web: str) -> int:
     pattern = r'runwire_calls_total\{code="OK",method="RunService/CreateRun"\} (\d+)'
     found = re.search(pattern, _get(f"{web}/metrics")[1])
     return int(found.group(1)) if found else 0
-
-
-def _children(pid: int) -> list[int]:
-    """The worker processes of a server (multiprocessing's resource tracker aside)."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"spawn_main" in command:
-                found.append(int(child))
-    return found
-
-
-def _wait_until(condition: Any, timeout_s: float = 30.0) -> None:
-    done = threading.Event()
-    for _ in range(int(timeout_s / 0.05)):
-        if condition():
-            return
-        done.wait(0.05)
-    raise AssertionError("it did not come about in time")

@@ -13,7 +13,7 @@ from runwire.v1.metric_pb2 import MetricBatch, SeriesName, WriteAck
 from runwire.v1.metric_service_pb2 import StreamBatchesRequest, StreamBatchesResponse
 
 from runwire_server.errors import FieldInvalid, Overloaded, Quota
-from runwire_server.limits import LIMITS
+from runwire_server.limits import LIMITS, STREAM_AGE_S
 from runwire_server.metrics import Engine
 from runwire_server.metrics.intake import with_names
 
@@ -39,6 +39,7 @@ class BatchStream:
         self._engine = engine
         self._drain = drain
         self._requests = requests
+        self._moves_s = time.monotonic() + STREAM_AGE_S
         self._names: dict[int, str] = {}  # as declared in this call
         self._changed = threading.Condition()
         self._pending: deque[Future[WriteAck]] = deque()
@@ -146,7 +147,7 @@ class BatchStream:
                 if self._error is not None:
                     raise self._error
                 return
-            if self._drain.is_set() and end is None:
+            if end is None and (self._drain.is_set() or time.monotonic() > self._moves_s):
                 end = time.monotonic() + GRACE_S
                 yield _closing()
             if end is not None and time.monotonic() > end:

@@ -8,11 +8,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import backends
+import psycopg
 import pytest
 import runwire
+import sqlalchemy as sa
 
 from drills.balancer import Balancer
 from drills.processes import (
@@ -156,3 +158,39 @@ def test_two_servers_that_sum_up_the_same_runs_count_each_point_once(pair: Pair)
                 for client in (ada, bob):
                     (series,) = client.metrics.list(run_id)
                     assert series.points == rows
+
+
+def test_server_whose_database_is_away_when_a_worker_dies_comes_back(
+    backend: backends.Backend,
+) -> None:
+    backend.require("several-servers")
+    with server_process(backend, "--workers", "2", "--log-level", "critical") as server:
+        server.start()
+        with no_connections(backend.metadata_url):
+            victims = set(server.workers())
+            for victim in victims:
+                os.kill(victim, signal.SIGKILL)
+            eventually(lambda: set(server.workers()) - victims, "another is tried")
+        with runwire.Client(server.uri) as client:
+            assert eventually(lambda: _created(client), "it answers again")
+
+
+@contextmanager
+def no_connections(database_url: str) -> Iterator[None]:
+    """The database takes none, and has cut those it had."""
+    name = sa.make_url(database_url).database
+    anywhere = sa.make_url(database_url).set(database="postgres", drivername="postgresql")
+    with psycopg.connect(anywhere.render_as_string(hide_password=False), autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+        yield
+        admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+def _created(client: runwire.Client) -> str:
+    try:
+        return client.runs.create().run_id
+    except runwire.UnavailableError:
+        return ""

@@ -20,6 +20,7 @@ from runwire.v1.run_service_pb2 import FinishRunRequest
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.metrics import Engine
+from runwire_server.services import batch_stream
 from runwire_server.services.metric import MetricService
 from runwire_server.store import run
 from runwire_server.store.database import Database
@@ -202,6 +203,19 @@ def test_draining_server_asks_streams_to_close_and_stores_what_still_comes(
     responses = stub.StreamBatches(iter(requests))
     next(responses)
     drain.set()
+    assert next(responses).closing.grace.seconds > 0
+    requests.batches(losses(1))
+    requests.end()
+    assert [acked(response) for response in responses] == [1]
+
+
+def test_stream_that_has_grown_old_is_asked_to_close_and_stores_what_still_comes(
+    stub: MetricServiceStub, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_stream, "STREAM_AGE_S", 0.0)
+    requests = Requests(run_id)
+    responses = stub.StreamBatches(iter(requests))
+    next(responses)
     assert next(responses).closing.grace.seconds > 0
     requests.batches(losses(1))
     requests.end()

@@ -20,6 +20,7 @@ from typing import Any
 import backends
 import grpc
 import pytest
+from drills.balancer import Balancer
 from drills.processes import eventually, workers_of
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -27,6 +28,7 @@ from runwire.v1.run_service_pb2 import CreateRunRequest, GetRunRequest
 from runwire.v1.run_service_pb2_grpc import RunServiceStub
 from runwire.v1.server_service_pb2 import GetServerInfoRequest
 from runwire.v1.server_service_pb2_grpc import ServerServiceStub
+from runwire_server import transport
 from runwire_server.app import SERVICE_NAMES, App
 from runwire_server.limits import LIMITS
 from runwire_server.settings import Settings
@@ -119,6 +121,35 @@ def test_drain_says_so_and_lets_calls_finish(app: App) -> None:
         assert entered.wait(10)
         server.stop(grace_s=10)
         assert call.result(timeout=10).limits == LIMITS
+
+
+def test_drain_does_not_wait_for_those_who_watch_health(app: App) -> None:
+    server = GrpcServer(app, Settings(grpc_port=0))
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        server.stop(grace_s=1000)
+        told = [each.status for each in watch]
+    assert told == [health_pb2.HealthCheckResponse.NOT_SERVING]
+
+
+def test_connections_are_renewed_without_a_call_lost(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    young = [("grpc.max_connection_age_ms", 100), ("grpc.max_connection_age_grace_ms", 60_000)]
+    monkeypatch.setattr(transport, "OPTIONS", young)
+    server = GrpcServer(app, Settings(grpc_port=0))
+    server.start()
+    once = [("grpc.enable_retries", 0)]
+    with (
+        Balancer(server.port) as balancer,
+        grpc.insecure_channel(balancer.uri.removeprefix("grpc://"), once) as channel,
+    ):
+        info = ServerServiceStub(channel).GetServerInfo
+        while len(balancer.given) < 4:
+            info(GetServerInfoRequest(), timeout=10)
+    server.stop(grace_s=1)
 
 
 def test_port_in_use_is_said_plainly(app: App) -> None:

@@ -151,4 +151,6 @@ def _end(workers: list[Worker], timeout_s: float) -> list[int]:
             log.error("worker %d does not end; killing it", worker.process.pid)
             worker.process.kill()
             worker.process.join()
-    return [worker.process.exitcode or 0 for worker in workers]
+    # One that was still starting has no handler yet, and nothing to drain.
+    codes = [worker.process.exitcode or 0 for worker in workers]
+    return [0 if code == -signal.SIGTERM else code for code in codes]

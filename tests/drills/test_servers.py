@@ -164,7 +164,7 @@ def test_server_whose_database_is_away_when_a_worker_dies_comes_back(
     backend: backends.Backend,
 ) -> None:
     backend.require("several-servers")
-    with server_process(backend, "--workers", "2", "--log-level", "critical") as server:
+    with server_process(backend, "--workers", "2", "--log-level", "error") as server:
         server.start()
         with no_connections(backend.metadata_url):
             victims = set(server.workers())

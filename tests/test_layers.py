@@ -41,6 +41,7 @@ LAYERS: dict[str, set[str]] = {
         *("blobs", "errors", "inprocess", "interceptors", "limits"),
         *("lost_runs", "metrics", "services", "settings", "store"),
     },
+    "gc": {"errors", "metrics", "retry", "store"},
     "workers": {"__main__", "app", "settings", "telemetry"},
     "__main__": {"app", "errors", "settings", "telemetry", "transport", "web", "workers"},
 }

@@ -655,6 +655,27 @@ def test_doctor_ends_with_1_where_something_is_wrong(uri: str) -> None:
     assert "wrong" in {finding["state"] for finding in json.loads(ended.stdout)}
 
 
+def test_compact_tells_what_it_saved_and_doctor_what_metrics_take(command: Command) -> None:
+    ended = command("metrics", "compact", FIRST, SECOND, "--json")
+    assert ended.code == 0
+    assert [(one["run_id"], one["frames"]) for one in ended.json] == [(FIRST, 0), (SECOND, 0)]
+    assert all(int(one["block_points"]) == 200 for one in ended.json)
+    (told,) = [row[2] for row in command("doctor").rows if row[0] == "metrics"]
+    assert told.startswith("400 points in 2 blocks, ")
+    assert "; 0 points to fold; " in told
+
+
+def test_gc_removes_deleted_runs_once_they_are_old_enough(command: Command, data: Path) -> None:
+    assert command("runs", "delete", FIRST).code == 0
+    database = ("--backend-store-uri", f"sqlite:///{data / 'runwire.db'}")
+    assert command("gc", *database).out == "0 runs removed\n"
+    assert command("gc", *database, "--older-than", "0s", "--dry-run").out == "1 run to remove\n"
+    assert command("runs", "show", FIRST).code == 0
+    assert command("gc", *database, "--older-than", "0s").out == "1 run removed\n"
+    assert command("runs", "show", FIRST).code == 3
+    assert command("gc", *database, "--older-than", "a while").code == 2
+
+
 # Small things -----------------------------------------------------------------
 
 

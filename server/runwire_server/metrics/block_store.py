@@ -24,7 +24,6 @@ SCATTERED = 0
 _FETCH = 64
 
 _BLOCK = [column for column in metric_blocks.c if column.name != "data"]
-_OF_RUN = metric_blocks.c.run_id == sa.bindparam("of_run")
 _PART = [metric_block_parts.c[name] for name in ("block_no", "part", "data")]
 
 
@@ -57,9 +56,11 @@ def add_key_sets(tx: Transaction, run_id: str, sets: dict[int, Ints]) -> None:
         tx.execute(tx.insert(metric_key_sets).on_conflict_do_nothing(), rows)
 
 
-def listed(tx: Transaction, run_id: str, *where: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
-    """The rows of a run's blocks, without their axes, in the order of their numbers."""
-    query = sa.select(*_BLOCK).where(metric_blocks.c.run_id == run_id, *where)
+def listed(
+    tx: Transaction, run_id: str, *where: sa.ColumnElement[bool], limit: int | None = None
+) -> Sequence[sa.Row[Any]]:
+    """The rows of a run's blocks, without their axes, by their sets and numbers."""
+    query = sa.select(*_BLOCK).where(metric_blocks.c.run_id == run_id, *where).limit(limit)
     return tx.execute(query.order_by(metric_blocks.c.set_id, metric_blocks.c.block_no)).all()
 
 

@@ -40,6 +40,8 @@ _SQLITE_STORAGE = {
 # PostgreSQL SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PG_CONFLICTS = {"40001", "40P01", "55P03"}
 _PG_STORAGE = {"53100": "the disk is full", "25006": "the database is read-only"}
+# 32 MiB of them.
+_VACUUMED_PAGES = 2048
 
 
 class Transaction:
@@ -146,6 +148,27 @@ class Database:
                     yield Transaction(connection)
         finally:
             self._sqlite_writer.release()
+
+    def reclaim(self) -> None:
+        """Give space that removed rows left back: to the disk (SQLite), or to later rows."""
+        with _translated():
+            if self.is_postgres:
+                self._vacuum()
+            else:
+                self._shrink()
+
+    def _vacuum(self) -> None:
+        with self.engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execute(sa.text("VACUUM"))
+
+    def _shrink(self) -> None:
+        with self._sqlite_writer, self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            # Some pages at a time, so that other processes get their turn in between.
+            while driver.execute("PRAGMA freelist_count").fetchone()[0]:
+                driver.execute(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})").fetchall()
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def check(self) -> None:
         """Raises ``StorageUnavailable`` where the database does not answer."""

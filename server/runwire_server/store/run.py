@@ -15,6 +15,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from runwire.v1.run_pb2 import Run
 from runwire.v1.run_service_pb2 import RunView
 
+from runwire_server.errors import NotFound
 from runwire_server.limits import check_value
 from runwire_server.store import experiment_row, mask, run_row
 from runwire_server.store.check import check_etag
@@ -105,8 +106,10 @@ def delete(tx: Transaction, run_id: str, etag: str = "") -> None:
 
 
 def restore(tx: Transaction, run_id: str) -> None:
-    """Out of the trash; a repeat changes nothing. Raises ``NotFound``."""
+    """Out of the trash; a repeat changes nothing. Raises ``NotFound``, of a purged run too."""
     row = run_row.locked(tx, run_id)
+    if row.delete_time == run_row.PURGED:
+        raise NotFound("run", run_id)
     if row.delete_time is not None:
         run_row.change(tx, row, delete_time=None)
 

@@ -13,6 +13,9 @@ from runwire_server.store.tables import experiments, runs
 
 RunRow: TypeAlias = sa.Row[Any]
 
+# The delete_time of a run that is being purged: it cannot be restored any more.
+PURGED = 0
+
 
 def lookup(tx: Transaction, run_id: str) -> RunRow | None:
     """In the trash or not; None where there is no such run."""

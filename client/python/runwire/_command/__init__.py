@@ -22,6 +22,7 @@ COMMANDS = {
     "models": ("models", "publish model versions, move aliases and stages, resolve references"),
     "sync": ("sync", "send what an offline or killed job has left"),
     "doctor": ("doctor", "check client, server, clock, disk and waiting data"),
+    "gc": ("gc", "remove what is in the trash, and give its space back"),
     "server": ("server", "run a server"),
     "ui": ("server", "run a server on this machine's data and print where its page is"),
     "db": ("server", "bring a database up to date: runwire db upgrade"),

@@ -13,9 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runwire._command.metric_compact import per_point
 from runwire._command.output import Table, size_text
 
 if TYPE_CHECKING:
+    from runwire.v1.metric_service_pb2 import MetricStorage
     from runwire.v1.server_service_pb2 import GetServerInfoResponse
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -23,6 +25,7 @@ OK, WARNING, WRONG = "ok", "warning", "wrong"
 LEAST_FREE_BYTES, LITTLE_FREE_BYTES = 100 << 20, 1 << 30
 # A Date header has whole seconds; more than this is a clock that nobody sets.
 MOST_SKEW_S = 5.0
+MOST_UNFOLDED_POINTS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def _server(uri: str) -> Iterator[Finding]:
             start = time.perf_counter()
             info = client.server_info()
             took_ms = (time.perf_counter() - start) * 1e3
+            storage = client.metrics.get_storage()
     except RunwireError as error:
         yield Finding("server", WRONG, str(error))
         return
@@ -103,8 +107,18 @@ def _server(uri: str) -> Iterator[Finding]:
     told = f"messages {size_text(limits.max_message_bytes)}, keys {limits.max_key_bytes} bytes, "
     told += f"values {size_text(limits.max_value_bytes)}, {limits.max_series_per_run} series a run"
     yield Finding("limits", OK, told)
+    yield _metrics(storage)
     if not is_local(uri):
         yield _clock(uri, info)
+
+
+def _metrics(storage: MetricStorage) -> Finding:
+    """A backlog is folded by itself; a large one means that the server does not keep up."""
+    told = f"{storage.block_points} points in {storage.blocks} blocks, "
+    told += f"{size_text(storage.block_bytes)} ({per_point(storage)} bytes a point); "
+    told += f"{storage.unfolded_points} points to fold; frames {size_text(storage.frame_bytes)}"
+    behind = storage.unfolded_points > MOST_UNFOLDED_POINTS
+    return Finding("metrics", WARNING if behind else OK, told)
 
 
 def _series(version: str) -> list[str]:

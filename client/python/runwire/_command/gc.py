@@ -1,0 +1,76 @@
+"""``runwire gc``: handed on to the server's package."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+
+from runwire._command.failure import USAGE, CommandError
+from runwire._command.options import CommandParser
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    try:
+        from runwire_server.settings import HELP, read
+    except ImportError as error:
+        hint = "pip install 'runwire[server]'"
+        raise CommandError(f"runwire {name} needs the server: {error}", hint) from error
+    parser = CommandParser(
+        prog=f"runwire {name}",
+        description="Remove runs that were deleted some time ago for good, with their metrics, and "
+        "give the space back. Safe while servers run on the same database.",
+        epilog="examples:\n  runwire gc --dry-run\n  runwire gc --older-than 12h\n"
+        "  runwire gc --backend-store-uri postgresql://user@db/runwire\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--backend-store-uri", default=read([]).backend_store_uri, help=HELP["backend_store_uri"]
+    )
+    parser.add_argument(
+        "--older-than",
+        type=duration,
+        default=duration("30d"),
+        metavar="AGE",
+        help="deleted so long ago, as 30d, 12h, 5m or 0s (default: 30d)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    return _collect(parser.parse_args(arguments))
+
+
+def duration(text: str) -> int:
+    """Seconds of "30d", "12h", "5m" or "0s"."""
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age: write 30d, 12h, 5m or 0s")
+    return int(found[1]) * _UNITS_S[found[2]]
+
+
+def _collect(args: argparse.Namespace) -> int:
+    from runwire_server import gc
+    from runwire_server.errors import ServiceError
+    from runwire_server.store import migrations
+    from runwire_server.store.database import Database
+
+    try:
+        with closing(Database(args.backend_store_uri)) as db:
+            if migrations.revision(db) != migrations.HEAD:
+                raise CommandError(
+                    "the database is not of this release", "runwire db upgrade brings it up to date"
+                )
+            count = gc.collect(db, args.older_than, dry_run=args.dry_run, on_run=_tell)
+    except ServiceError as error:
+        raise CommandError(error.message) from error
+    except ValueError as error:  # a URI of a database that is not supported
+        raise CommandError(str(error), code=USAGE) from error
+    print(f"{count} run{'' if count == 1 else 's'} {'to remove' if args.dry_run else 'removed'}")
+    return 0
+
+
+def _tell(run_id: str) -> None:
+    if sys.stderr.isatty():
+        print(run_id, file=sys.stderr)

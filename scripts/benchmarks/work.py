@@ -21,8 +21,9 @@ class Work:
         return full // 10 if self.quick else full
 
     @contextmanager
-    def server(self) -> Iterator[str]:
-        """A server process with default settings: SQLite, synchronous=FULL. Yields grpc://…"""
+    def server(self, *, kill: bool = False) -> Iterator[str]:
+        """A server process with default settings: SQLite, synchronous=FULL. Yields grpc://…
+        ``kill``: it ends by SIGKILL."""
         command = [sys.executable, "-m", "runwire_server", "--port", "-1", "--grpc-port", "0"]
         command += ["--log-level", "warning"]
         with subprocess.Popen(
@@ -32,7 +33,7 @@ class Work:
                 ready = process.stdout.readline().split() if process.stdout else []
                 yield ready[-1]
             finally:
-                process.terminate()
+                process.kill() if kill else process.terminate()
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:

@@ -167,7 +167,8 @@ class Database:
             driver: Any = connection.connection.driver_connection
             # Some pages at a time, so that other processes get their turn in between.
             while driver.execute("PRAGMA freelist_count").fetchone()[0]:
-                driver.execute(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})").fetchall()
+                # A script, because each row that the pragma steps through is one page.
+                driver.executescript(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})")
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import anchors, crash, ingest, logging_calls, start
+from benchmarks import anchors, crash, forks, ingest, logging_calls, stalls, start
 from benchmarks.work import Work
 
 Figures = dict[str, Any]
@@ -52,6 +52,13 @@ ROWS: dict[str, Row] = {
         "20 values, p99 ns <= 10_000",
         "one value, p50 ns <= 1_000",
     ),
+    "L2": row(
+        "the longest call, with the server stopped, and with the uploader killed",
+        stalls.stall,
+        "server stopped: worst call, ms <= 1.0",
+        "uploader killed: worst call, ms <= 1.0",
+        "points lost or doubled <= 0",
+    ),
     "L3": row(
         "SIGKILL of the trainer at random moments",
         crash.kill_trainer,
@@ -63,6 +70,14 @@ ROWS: dict[str, Row] = {
         logging_calls.import_and_start,
         "import runwire, ms <= 60",
         "set URI, start_run, first log_metric, ms <= 20",
+    ),
+    "L5": row(
+        "forks of data loaders while their parent logs; a quarter of the children log too",
+        forks.fork_while_logging,
+        "hangs <= 0",
+        "crashes <= 0",
+        "lost <= 0",
+        "doubled <= 0",
     ),
     "I1": row(
         "filled journals of 2 writers, 20 metrics a row, until acknowledged",

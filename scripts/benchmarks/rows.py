@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import anchors, crash, ingest, logging_calls, start
+from benchmarks import anchors, crash, forks, ingest, logging_calls, stalls, start, storage
 from benchmarks.work import Work
 
 Figures = dict[str, Any]
@@ -52,6 +52,13 @@ ROWS: dict[str, Row] = {
         "20 values, p99 ns <= 10_000",
         "one value, p50 ns <= 1_000",
     ),
+    "L2": row(
+        "the longest call, with the server stopped, and with the uploader killed",
+        stalls.stall,
+        "server stopped: worst call, ms <= 1.0",
+        "uploader killed: worst call, ms <= 1.0",
+        "points lost or doubled <= 0",
+    ),
     "L3": row(
         "SIGKILL of the trainer at random moments",
         crash.kill_trainer,
@@ -63,6 +70,14 @@ ROWS: dict[str, Row] = {
         logging_calls.import_and_start,
         "import runwire, ms <= 60",
         "set URI, start_run, first log_metric, ms <= 20",
+    ),
+    "L5": row(
+        "forks of data loaders while their parent logs; a quarter of the children log too",
+        forks.fork_while_logging,
+        "hangs <= 0",
+        "crashes <= 0",
+        "lost <= 0",
+        "doubled <= 0",
     ),
     "I1": row(
         "filled journals of 2 writers, 20 metrics a row, until acknowledged",
@@ -76,6 +91,11 @@ ROWS: dict[str, Row] = {
         "points/s until all is acknowledged >= 1_000_000",
         "p99 of a call, us (worst job) <= 1_000",
     ),
+    "I5": row(
+        "noisy float32 losses after folding: the database file, with steps and times",
+        storage.kept_size,
+        "20 keys, bytes a point <= 3.5",
+    ),
     "S1": row(
         "server start to first answer, idle memory, runwire --help",
         start.start,
@@ -83,4 +103,16 @@ ROWS: dict[str, Row] = {
         "idle RSS, MiB <= 100",
         "runwire --help, ms <= 150",
     ),
+    "S3": row(
+        "restart after SIGKILL with 1 GiB of frames that were not folded",
+        storage.restart,
+        "restart to first answer, s <= 2.0",
+        "restart to first acknowledged point, s <= 2.0",
+    ),
+    "S4": row(
+        "a run of 10^8 points from the trash to free space",
+        storage.delete_run,
+        "seconds until the space is back <= 5.0",
+    ),
+    "shapes": row("a run with 10^9 points, and one with 1,000,000 keys", storage.big_run),
 }

@@ -53,8 +53,9 @@ def restart(work: Work) -> dict[str, Any]:
         run_id = generated.run(db, KEYS, points // KEYS)
         frames = _file_bytes(db, path)
     disk = anchors.disk_append(work.folder)
-    with work.server(kill=True) as uri, runwire.Client(uri) as client:
+    with work.server_process() as (server, uri), runwire.Client(uri) as client:
         client.metrics.log(run_id, {"metric_0000000": 1.0}, step=1)
+        server.kill()
     start = time.perf_counter()
     with work.server() as uri, runwire.Client(uri) as client:
         client.runs.get(run_id, view="BASIC")

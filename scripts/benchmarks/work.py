@@ -21,9 +21,14 @@ class Work:
         return full // 10 if self.quick else full
 
     @contextmanager
-    def server(self, *, kill: bool = False) -> Iterator[str]:
-        """A server process with default settings: SQLite, synchronous=FULL. Yields grpc://…
-        ``kill``: it ends by SIGKILL."""
+    def server(self) -> Iterator[str]:
+        """A server process with default settings: SQLite, synchronous=FULL. Yields grpc://…"""
+        with self.server_process() as (_, uri):
+            yield uri
+
+    @contextmanager
+    def server_process(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        """The same, for work that stops or kills it."""
         command = [sys.executable, "-m", "runwire_server", "--port", "-1", "--grpc-port", "0"]
         command += ["--log-level", "warning"]
         with subprocess.Popen(
@@ -31,9 +36,9 @@ class Work:
         ) as process:
             try:
                 ready = process.stdout.readline().split() if process.stdout else []
-                yield ready[-1]
+                yield process, ready[-1]
             finally:
-                process.kill() if kill else process.terminate()
+                process.terminate()
 
 
 def quantile(ordered: Sequence[float], q: float) -> float:

@@ -32,8 +32,8 @@ def collect(
         if dry_run or _purge(db, run_id, before):
             count += 1
             on_run(run_id)
-    if count and not dry_run:
-        db.reclaim()
+    if not dry_run:
+        db.reclaim()  # what folding has left, too
     return count
 
 

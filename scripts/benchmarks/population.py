@@ -34,20 +34,21 @@ _ENTRIES = """WITH RECURSIVE entries(j) AS (
         (i * (7919 + j * 15485863) + i % 991 * 27644437) % 1000003 AS drawn
     FROM numbered
 )"""
-_PARAMS = f"""INSERT INTO run_params (run_id, key, value, number) {_ENTRIES}
-SELECT run_id, 'p' || name,
+_INTO_PARAMS = "INSERT INTO run_params (run_id, key, value, number)"
+_PARAMS = """SELECT run_id, 'p' || name,
     CASE WHEN j > 0 THEN CAST(drawn % 1000 AS TEXT)
         WHEN i % 10 = 0 THEN 'x' WHEN i % 1000 = 1 THEN 'rare' ELSE 'y' || i % 7 END,
     CASE WHEN j > 0 THEN CAST(drawn % 1000 AS DOUBLE PRECISION) END
 FROM named ORDER BY run_id"""
-_SUMMARIES = f"""INSERT INTO metric_summaries (experiment_id, key_id, run_id, points, first_step,
-    last_step, last_time, last, min, max, sum, mean, non_finite) {_ENTRIES},
-valued AS (
-    SELECT named.*, CASE WHEN i % 100 <> 7 THEN drawn / 1000003.0 END AS last FROM named
+_INTO_SUMMARIES = """INSERT INTO metric_summaries (experiment_id, key_id, run_id, points,
+    first_step, last_step, last_time, last, min, max, sum, mean, non_finite)"""
+_SUMMARIES = """, valued AS (
+    SELECT named.*, 'm' || name AS label,
+        CASE WHEN i % 100 <> 7 THEN drawn / 1000003.0 END AS last
+    FROM named
 )
-SELECT experiment_id, key_id, run_id, 100, 0, 99, start_time, last, last, last, 1.0, last, 0
-FROM (SELECT valued.*, i + :first AS start_time, 'm' || valued.name AS label FROM valued) AS found
-JOIN metric_keys ON metric_keys.name = label ORDER BY run_id"""
+SELECT experiment_id, key_id, run_id, 100, 0, 99, i + :first, last, last, last, 1.0, last, 0
+FROM valued JOIN metric_keys ON metric_keys.name = label ORDER BY run_id"""
 
 
 def fill(url: str, count: int) -> list[str]:
@@ -56,11 +57,14 @@ def fill(url: str, count: int) -> list[str]:
         migrations.upgrade(db)
         with db.write() as tx:
             ids = _insert_runs(tx, count)
-            named = [{"key_id": key_id(name), "name": name} for name in map("m{}".format, range(NAMES))]
+            names = [f"m{number}" for number in range(NAMES)]
+            named = [{"key_id": key_id(name), "name": name} for name in names]
             tx.execute(metric_keys.insert(), named)
             numbers = {"first": FIRST_START, "names": NAMES}
-            tx.execute(sa.text(_PARAMS), numbers | {"always": 0})
-            tx.execute(sa.text(_SUMMARIES), numbers | {"always": 1})
+            params = f"{_INTO_PARAMS} {_ENTRIES} {_PARAMS}"
+            tx.execute(sa.text(params), numbers | {"always": 0})
+            summaries = f"{_INTO_SUMMARIES} {_ENTRIES} {_SUMMARIES}"
+            tx.execute(sa.text(summaries), numbers | {"always": 1})
         if db.is_postgres:  # as autovacuum does within a minute
             with db.write() as tx:
                 tx.execute(sa.text("ANALYZE"))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from runwire_server.store.database import Transaction
+from runwire_server.store.database import Among, Transaction
 from runwire_server.store.filter_tree import Key, Kind
 from runwire_server.store.run_data import KEYS_A_QUERY, chunks
 from runwire_server.store.tables import (
@@ -72,9 +72,6 @@ class Data:
             self.add_inputs(tx, run_ids)
 
 
-_RUN_IDS: sa.BindParameter[str] = sa.bindparam("run_ids", expanding=True)
-
-
 def tags_of(tx: Transaction, run_id: str) -> dict[str, str]:
     """All tags of one run, without a cap."""
     query = sa.select(run_tags.c.key, run_tags.c.value).where(run_tags.c.run_id == run_id)
@@ -84,7 +81,7 @@ def tags_of(tx: Transaction, run_id: str) -> dict[str, str]:
 def _query(table: sa.Table, key: str, value: str) -> sa.Select[Any]:
     return (
         sa.select(table.c.run_id, table.c[key], table.c[value])
-        .where(table.c.run_id.in_(_RUN_IDS))
+        .where(Among(table.c.run_id, "run_ids"))
         .order_by(table.c.run_id, table.c[key])
         .limit(ROWS_A_QUERY)
     )
@@ -94,13 +91,7 @@ _PARAMS = _query(run_params, "key", "value")
 _TAGS = _query(run_tags, "key", "value")
 _INPUTS = _query(run_inputs, "input_id", "dataset_input")
 _LAST = _query(metric_summaries, "key_id", "last")
-_NAMES = sa.select(metric_keys).where(
-    metric_keys.c.key_id.in_(sa.bindparam("key_ids", expanding=True))
-)
-
-
-def _rows(tx: Transaction, query: sa.Select[Any], **values: Sequence[Any]) -> Sequence[Any]:
-    return tx.execute(query, values).all()
+_NAMES = sa.select(metric_keys).where(Among(metric_keys.c.key_id, "key_ids"))
 
 
 def _first(
@@ -110,7 +101,7 @@ def _first(
     for some in chunks(run_ids, RUNS_A_QUERY):
         waiting: Sequence[str] = some
         while waiting:
-            rows = _rows(tx, query, run_ids=waiting)
+            rows = tx.tuples(query, run_ids=waiting)
             complete = len(rows) < ROWS_A_QUERY
             last = "" if complete else rows[-1][0]
             for run_id, group in groupby(rows, itemgetter(0)):
@@ -153,7 +144,7 @@ def _cut(entries: Mapping[Any, V]) -> dict[Any, V]:
 def _names(tx: Transaction, key_ids: Iterable[int]) -> dict[int, str]:
     names: dict[int, str] = {}
     for some in chunks(sorted(key_ids), KEYS_A_QUERY):
-        for key_id, name in _rows(tx, _NAMES, key_ids=some):
+        for key_id, name in tx.tuples(_NAMES, key_ids=some):
             names[key_id] = name
     return names
 
@@ -170,10 +161,10 @@ def _add_entries(
     if not keys:
         return
     query = sa.select(table.c.run_id, table.c.key, table.c.value).where(
-        table.c.key.in_(keys), table.c.run_id.in_(_RUN_IDS)
+        table.c.key.in_(keys), Among(table.c.run_id, "run_ids")
     )
     for some in chunks(run_ids, RUNS_A_QUERY):
-        for run_id, key, value in _rows(tx, query, run_ids=some):
+        for run_id, key, value in tx.execute(query, {"run_ids": some}):
             into.setdefault(run_id, {})[key] = value
 
 
@@ -194,10 +185,10 @@ def _add_metrics(
         return
     summaries = metric_summaries.c
     query = sa.select(metric_summaries).where(
-        summaries.key_id.in_(sorted(wanted)), summaries.run_id.in_(_RUN_IDS)
+        summaries.key_id.in_(sorted(wanted)), Among(summaries.run_id, "run_ids")
     )
     for some in chunks(run_ids, RUNS_A_QUERY):
-        for row in _rows(tx, query, run_ids=some):
+        for row in tx.execute(query, {"run_ids": some}):
             for column in wanted[row.key_id]:
                 value = getattr(row, _STORED[column.function])
                 if value is None and column.function != "last":

@@ -104,7 +104,7 @@ class Plan:
         ranges = [start, *(one for one in self._starts if one is not start)]
         statement = self._statement.select_from(self._query.source_from(ranges))
         statement = statement.where(*start.within, *conditions)
-        self._found += self._tx.execute(self._page(statement, order or self._order))
+        self._found += self._tx.execute(self._page(statement, order or self._order)).all()
 
     def _page(self, statement: sa.Select[Any], order: Sequence[SortColumn]) -> sa.Select[Any]:
         ordered = statement.order_by(*(column.order for column in order))

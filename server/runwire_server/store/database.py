@@ -75,10 +75,10 @@ class Among(sa.ColumnElement[bool]):
 
     inherit_cache = True
     type = sa.Boolean()
-    _traverse_internals = (
+    _traverse_internals = [
         ("column", sa.sql.visitors.InternalTraversal.dp_clauseelement),
         ("values", sa.sql.visitors.InternalTraversal.dp_clauseelement),
-    )
+    ]
 
     def __init__(self, column: sa.ColumnElement[Any], name: str):
         self.column = column

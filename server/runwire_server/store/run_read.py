@@ -8,7 +8,7 @@ runs that have more.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from operator import itemgetter
@@ -45,6 +45,7 @@ class Data:
     tags: ByRun[str] = field(default_factory=dict)
     metrics: ByRun[float] = field(default_factory=dict)
     inputs: ByRun[bytes] = field(default_factory=dict)  # serialized DatasetInput
+    names: dict[int, str] = field(default_factory=dict)  # of metrics met so far
     truncated: set[str] = field(default_factory=set)
 
     def add_full(self, tx: Transaction, run_ids: Sequence[str]) -> None:
@@ -53,12 +54,17 @@ class Data:
         self.tags = _first(tx, _TAGS, run_ids, self.truncated)
         self.add_inputs(tx, run_ids)
         last: dict[str, dict[int, float | None]] = _first(tx, _LAST, run_ids, self.truncated)
-        names = _names(tx, {key_id for series in last.values() for key_id in series})
+        self._add_names(tx, set().union(*last.values()))
+        names = self.names
         for run_id, series in last.items():
             self.metrics[run_id] = {
                 names[key_id]: math.nan if value is None else value
                 for key_id, value in series.items()
             }
+
+    def _add_names(self, tx: Transaction, key_ids: set[int]) -> None:
+        for some in chunks(sorted(key_ids - self.names.keys()), KEYS_A_QUERY):
+            self.names.update(tx.tuples(_NAMES, key_ids=some))
 
     def add_inputs(self, tx: Transaction, run_ids: Sequence[str]) -> None:
         self.inputs = _first(tx, _INPUTS, run_ids, self.truncated)
@@ -141,14 +147,6 @@ def _cut(entries: Mapping[Any, V]) -> dict[Any, V]:
     return kept
 
 
-def _names(tx: Transaction, key_ids: Iterable[int]) -> dict[int, str]:
-    names: dict[int, str] = {}
-    for some in chunks(sorted(key_ids), KEYS_A_QUERY):
-        for key_id, name in tx.tuples(_NAMES, key_ids=some):
-            names[key_id] = name
-    return names
-
-
 def _add_entries(
     tx: Transaction,
     into: ByRun[str],
@@ -164,7 +162,7 @@ def _add_entries(
         table.c.key.in_(keys), Among(table.c.run_id, "run_ids")
     )
     for some in chunks(run_ids, RUNS_A_QUERY):
-        for run_id, key, value in tx.execute(query, {"run_ids": some}):
+        for run_id, key, value in tx.tuples(query, run_ids=some):
             into.setdefault(run_id, {})[key] = value
 
 

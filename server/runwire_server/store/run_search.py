@@ -59,10 +59,11 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
         ),
     )
     rows, token = page(page_size=request.page_size)
+    names: dict[int, str] = {}
     found = fit(
         run
         for some in chunks(rows, RUNS_AT_ONCE)
-        for run in _with_data(tx, some, request.view, columns)
+        for run in _with_data(tx, some, request.view, columns, names)
     )
     if len(found) < len(rows):
         _, token = page(page_size=len(found))
@@ -86,10 +87,14 @@ def experiment_keys(request: SearchRunsRequest) -> list[int] | None:
 
 
 def _with_data(
-    tx: Transaction, rows: Sequence[RunRow], view: RunView, columns: Sequence[Key]
+    tx: Transaction,
+    rows: Sequence[RunRow],
+    view: RunView,
+    columns: Sequence[Key],
+    names: dict[int, str],
 ) -> list[Run]:
     run_ids = [row.run_id for row in rows]
-    data = Data()
+    data = Data(names=names)
     if view == RunView.RUN_VIEW_FULL:
         data.add_full(tx, run_ids)
     data.add_columns(tx, run_ids, columns)

@@ -84,7 +84,7 @@ class Summaries:
             after = run.summarized_arrival
             until = chunk_end(tx, run_id, after, run.last_arrival)
             found = tally.tally(decoded(read_frames(tx, run_id, after, until)))
-        with self._db.write() as tx:
+        with self._db.write_alone() as tx:
             _store(tx, run_id, found, after, until)
         return bool(until == run.last_arrival)
 

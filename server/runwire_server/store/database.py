@@ -23,6 +23,7 @@ from sqlalchemy.ext.compiler import compiles
 
 from runwire_server.errors import Overloaded, StorageUnavailable
 from runwire_server.retry import ConnectionLost, TransactionConflict
+from runwire_server.store.group import GroupCommit
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -164,6 +165,27 @@ class Transaction:
         """The query with its rows locked until commit (SQLite locks the whole file anyway)."""
         return query.with_for_update() if self.is_postgres else query
 
+    @contextmanager
+    def savepoint(self) -> Iterator[Transaction]:
+        """A transaction in this one (on SQLite): what raises in it leaves no trace."""
+        driver: Any = self._connection.connection.driver_connection
+        driver.execute("SAVEPOINT block")
+        try:
+            yield Transaction(self._connection)
+        except BaseException:
+            if self.is_open:
+                driver.execute("ROLLBACK TO block")
+            raise
+        finally:
+            if self.is_open:
+                driver.execute("RELEASE block")
+
+    @property
+    def is_open(self) -> bool:
+        """False where SQLite has rolled back by itself, as it does when the disk is full."""
+        driver: Any = self._connection.connection.driver_connection
+        return bool(driver.in_transaction)
+
     @property
     def connection(self) -> sa.Connection:
         return self._connection
@@ -199,6 +221,7 @@ class Database:
             pool_pre_ping=self.is_postgres,
             hide_parameters=True,
         )
+        self._group = None if self.is_postgres else GroupCommit(self._begin, pool_timeout_s)
         if not self.is_postgres:
             sa.event.listen(self.engine, "connect", _set_up_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -219,15 +242,29 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A transaction that commits at the end of the block, or leaves no trace."""
+        """A transaction that is committed at the end of the block, or leaves no trace.
+
+        For short blocks: on SQLite those of several threads may be committed together.
+        """
+        with _translated(), self._group.join() if self._group else self._begin() as tx:
+            yield tx
+
+    @contextmanager
+    def write_alone(self) -> Iterator[Transaction]:
+        """The same for long blocks, which nobody else's commit should wait for."""
+        with _translated(), self._begin() as tx:
+            yield tx
+
+    @contextmanager
+    def _begin(self) -> Iterator[Transaction]:
         if self.is_postgres:
-            with _translated(), self.engine.begin() as connection:
+            with self.engine.begin() as connection:
                 yield Transaction(connection)
             return
         if not self._sqlite_writer.acquire(timeout=self._pool_timeout_s):
             raise Overloaded(what="the database is busy")
         try:
-            with _translated(), self.engine.connect() as connection:
+            with self.engine.connect() as connection:
                 connection = connection.execution_options(runwire_write=True)
                 with connection.begin():
                     yield Transaction(connection)

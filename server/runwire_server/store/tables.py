@@ -170,6 +170,7 @@ metric_keys = Table(
     metadata,
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),  # hash of the name
     Column("name", Name, nullable=False),
+    Index("ix_metric_keys_name", "name"),
 )
 
 metric_writers = Table(

@@ -1,4 +1,4 @@
-"""Indexes that a search starts from: values of params and tags, last values of metrics."""
+"""Indexes that searches start from: values of params and tags, last values, names of metrics."""
 
 from alembic import op
 from sqlalchemy import text
@@ -16,3 +16,4 @@ def upgrade() -> None:
         "metric_summaries",
         ["experiment_id", "key_id", "last", "run_id"],
     )
+    op.create_index("ix_metric_keys_name", "metric_keys", ["name"])

@@ -13,7 +13,8 @@ from runwire_server.errors import Deleted, NotFound
 from runwire_server.metrics.keys import key_id
 from runwire_server.store import page
 from runwire_server.store.check import check_run_id
-from runwire_server.store.database import Database, Transaction, WrittenJoin
+from runwire_server.store.database import Database, Transaction
+from runwire_server.store.dialects import WrittenJoin
 from runwire_server.store.tables import metric_keys, metric_summaries, runs
 
 _NAN = float("nan")

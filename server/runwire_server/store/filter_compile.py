@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runwire_server.errors import FilterSyntax
-from runwire_server.store.database import WrittenJoin
+from runwire_server.store.dialects import WrittenJoin
 from runwire_server.store.filter_tree import And, Comparison, Expression, Key, Kind, Not, OrderTerm
 from runwire_server.store.filter_values import Condition, condition
 from runwire_server.store.page import SortColumn

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from runwire_server.store.database import Among, Transaction
+from runwire_server.store.database import Transaction
+from runwire_server.store.dialects import Among
 from runwire_server.store.filter_tree import Key, Kind
 from runwire_server.store.run_data import KEYS_A_QUERY, chunks
 from runwire_server.store.tables import (

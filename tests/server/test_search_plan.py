@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire_server.metrics.keys import key_id
+from runwire_server.metrics.summaries import Summaries
 from runwire_server.store import search_plan
 from runwire_server.store.database import Database, Transaction
 from runwire_server.store.search import RUNS, search
@@ -233,3 +234,21 @@ def test_first_page_in_order_walks_the_index_of_the_order(filled: Database, filt
         else:
             page = lines[-1 - lines[::-1].index("SCAN anon_1") :][2:]  # after the window's edge
             assert constraints in page[0], order_by
+
+
+@pytest.mark.parametrize("experiments", [None, [1], [1, 2]])
+def test_stale_runs_are_found_by_their_own_index(
+    filled: Database, experiments: list[int] | None
+) -> None:
+    """Every search asks for them first, and there are few or none."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    sa.event.listen(filled.engine, "before_cursor_execute", note)
+    assert Summaries(filled).stale(experiment_ids=experiments) == []
+    sa.event.remove(filled.engine, "before_cursor_execute", note)
+    with filled.read() as tx:
+        (line,) = explained(tx, *statements[-1])
+    assert "ix_runs_stale" in line

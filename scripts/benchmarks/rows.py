@@ -6,7 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import anchors, crash, forks, ingest, logging_calls, stalls, start, storage
+from benchmarks import (
+    anchors,
+    crash,
+    creation,
+    forks,
+    ingest,
+    logging_calls,
+    search,
+    stalls,
+    start,
+    storage,
+)
 from benchmarks.work import Work
 
 Figures = dict[str, Any]
@@ -96,6 +107,20 @@ ROWS: dict[str, Row] = {
         storage.kept_size,
         "20 keys, bytes a point <= 3.5",
     ),
+    "R4": row(
+        "search over 100,000 runs: the first 100 results",
+        search.filtered_search,
+        "SQLite: slowest p50, ms <= 50",
+        "PostgreSQL: slowest p50, ms <= 50",
+    ),
+    "R5": row(
+        "paging through 100,000 runs with ten params and metrics each, FULL view; get_run",
+        search.page_runs,
+        "SQLite: FULL runs/s >= 20_000",
+        "PostgreSQL: FULL runs/s >= 20_000",
+        "SQLite: get_run, p50 ms <= 1.0",
+        "PostgreSQL: get_run, p50 ms <= 1.0",
+    ),
     "S1": row(
         "server start to first answer, idle memory, runwire --help",
         start.start,
@@ -113,6 +138,11 @@ ROWS: dict[str, Row] = {
         "a run of 10^8 points from the trash to free space",
         storage.delete_run,
         "seconds until the space is back <= 5.0",
+    ),
+    "S5": row(
+        "runs made by 8 client processes",
+        creation.create_runs,
+        "runs/s >= 1_500",
     ),
     "shapes": row("a run with 10^9 points, and one with 1,000,000 keys", storage.big_run),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from runwire.v1.run_pb2 import Run
@@ -15,6 +16,7 @@ from runwire_server.store.check import experiment_key
 from runwire_server.store.database import Transaction
 from runwire_server.store.filter_tree import Key, Kind
 from runwire_server.store.fit import fit
+from runwire_server.store.ranges import Scope
 from runwire_server.store.run_data import chunks
 from runwire_server.store.run_message import message
 from runwire_server.store.run_read import Data
@@ -25,6 +27,7 @@ from runwire_server.store.tables import experiments, runs
 
 MAX_EXPERIMENTS = 10_000
 MAX_COLUMNS = 1000
+FEW_EXPERIMENTS = 100
 # So many runs of a page are in memory at once before their messages are counted.
 RUNS_AT_ONCE = 250
 
@@ -42,7 +45,8 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
         search_rows,
         tx,
         RUNS,
-        scope=_scope(tx, request),
+        scope=[] if request.show_deleted else [runs.c.delete_time.is_(None)],
+        home=_home(tx, request),
         filter=request.filter,
         order_by=request.order_by,
         page_token=request.page_token,
@@ -55,10 +59,11 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
         ),
     )
     rows, token = page(page_size=request.page_size)
+    names: dict[int, str] = {}
     found = fit(
         run
         for some in chunks(rows, RUNS_AT_ONCE)
-        for run in _with_data(tx, some, request.view, columns)
+        for run in _with_data(tx, some, request.view, columns, names)
     )
     if len(found) < len(rows):
         _, token = page(page_size=len(found))
@@ -82,10 +87,14 @@ def experiment_keys(request: SearchRunsRequest) -> list[int] | None:
 
 
 def _with_data(
-    tx: Transaction, rows: Sequence[RunRow], view: RunView, columns: Sequence[Key]
+    tx: Transaction,
+    rows: Sequence[RunRow],
+    view: RunView,
+    columns: Sequence[Key],
+    names: dict[int, str],
 ) -> list[Run]:
     run_ids = [row.run_id for row in rows]
-    data = Data()
+    data = Data(names=names)
     if view == RunView.RUN_VIEW_FULL:
         data.add_full(tx, run_ids)
     data.add_columns(tx, run_ids, columns)
@@ -102,17 +111,24 @@ def _columns(columns: Sequence[str]) -> list[Key]:
     return keys
 
 
-def _scope(tx: Transaction, request: SearchRunsRequest) -> list[sa.ColumnElement[bool]]:
-    keys = experiment_keys(request)
-    home, key = runs.c.experiment_id, experiments.c.experiment_id
-    scope = [] if request.show_deleted else [runs.c.delete_time.is_(None)]
-    if keys is None:
-        workspace = experiment.workspace_of(request.workspace)
-        of_workspace = sa.select(key).where(experiments.c.workspace == workspace)
-        if not request.show_deleted:
-            of_workspace = of_workspace.where(experiments.c.delete_time.is_(None))
-        return [*scope, home.in_(of_workspace)]
+def _home(tx: Transaction, request: SearchRunsRequest) -> Scope:
+    """Which experiments, as few values where they are few: these the databases plan better."""
+    keys, key = experiment_keys(request), experiments.c.experiment_id
+    if keys is not None and request.show_deleted:
+        return partial(_among, keys)
+    found = sa.select(key)
     if not request.show_deleted:
-        live = sa.select(key).where(key.in_(keys), experiments.c.delete_time.is_(None))
-        keys = [row.experiment_id for row in tx.execute(live)]
-    return [*scope, home == keys[0] if len(keys) == 1 else home.in_(keys)]
+        found = found.where(experiments.c.delete_time.is_(None))
+    if keys is not None:
+        return partial(_among, tx.execute(found.where(key.in_(keys))).scalars().all())
+    found = found.where(experiments.c.workspace == experiment.workspace_of(request.workspace))
+    few = tx.execute(found.limit(FEW_EXPERIMENTS + 1)).scalars().all()
+    return partial(_among, few if len(few) <= FEW_EXPERIMENTS else found)
+
+
+def _among(
+    keys: Sequence[int] | sa.Select[tuple[int]], column: sa.ColumnElement[Any]
+) -> sa.ColumnElement[bool]:
+    if isinstance(keys, Sequence) and len(keys) == 1:
+        return column == keys[0]
+    return column.in_(keys)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import anchors, crash, forks, ingest, logging_calls, stalls, start, storage
+from benchmarks import anchors, crash, forks, ingest, logging_calls, reads, stalls, start, storage
 from benchmarks.work import Work
 
 Figures = dict[str, Any]
@@ -95,6 +95,21 @@ ROWS: dict[str, Row] = {
         "noisy float32 losses after folding: the database file, with steps and times",
         storage.kept_size,
         "20 keys, bytes a point <= 3.5",
+    ),
+    "R1": row(
+        "1,000,000 points of one series to numpy arrays of the client",
+        reads.one_series,
+        "from frames, ms <= 50",
+        "from blocks, ms <= 50",
+    ),
+    "R2": row(
+        "200 series of 100,000 points reduced to 2,000 each, in the client",
+        reads.reduced,
+        "BUCKETS from frames, ms <= 250",
+        "BUCKETS from blocks, ms <= 250",
+        "SHAPE from frames, ms <= 250",
+        "SHAPE from blocks, ms <= 250",
+        "series whose extremes are not exact <= 0",
     ),
     "S1": row(
         "server start to first answer, idle memory, runwire --help",

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,10 @@ ROUNDS = 9
 POINT_BYTES = 24  # step, time and value
 MAX_POINTS = 2_000
 BLOCK_ROWS = 1 << 15
-TABLES = {"frames": "metric_frames", "blocks": "metric_block_parts"}
+QUERIES = {
+    "frames": "SELECT data FROM metric_frames WHERE run_id = ?",
+    "blocks": "SELECT data FROM metric_block_parts WHERE run_id = ?",
+}
 
 
 def one_series(work: Work) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def one_series(work: Work) -> dict[str, Any]:
     figures: dict[str, Any] = {"points": points}
     with _served(work, 1, points) as (client, run_ids):
         for kind, run_id in run_ids.items():
-            seconds, found = _timed(lambda run_id=run_id: client.metrics.read(run_id))
+            seconds, found = _timed(partial(client.metrics.read, run_id))
             if not np.array_equal(found[run_id, "metric_0000000"].values, sent[:, 0]):
                 raise SystemExit("R1: what was read is not what was written")
             figures[f"from {kind}, ms"] = seconds * 1e3
@@ -55,11 +59,8 @@ def reduced(work: Work) -> dict[str, Any]:
     with _served(work, keys, rows) as (client, run_ids):
         for reduce in ("BUCKETS", "SHAPE"):
             for kind, run_id in run_ids.items():
-                seconds, found = _timed(
-                    lambda run_id=run_id, reduce=reduce: client.metrics.read(
-                        run_id, reduce=reduce, max_points=MAX_POINTS
-                    )
-                )
+                read: Any = partial(client.metrics.read, reduce=reduce, max_points=MAX_POINTS)
+                seconds, found = _timed(partial(read, run_id))
                 figures[f"{reduce} from {kind}, ms"] = seconds * 1e3
                 wrong += sum(
                     _extremes(found[run_id, f"metric_{key:07}"])
@@ -83,7 +84,7 @@ def _served(work: Work, keys: int, rows: int) -> Iterator[tuple[Client, dict[str
     path = _path(work)
     path.parent.mkdir()
     with closing(database(path)) as db:
-        run_ids = {kind: generated.run(db, keys, rows, walks=True) for kind in TABLES}
+        run_ids = {kind: generated.run(db, keys, rows, walks=True) for kind in QUERIES}
         Summaries(db).refresh_run(run_ids["frames"])
         fold(db, run_ids["blocks"])
         # A lease that nobody renews: for half a minute or more the server folds nothing.
@@ -102,9 +103,8 @@ def _sqlite(work: Work, run_ids: dict[str, str]) -> dict[str, float]:
     with closing(sqlite3.connect(_path(work))) as connection:
         connection.execute("PRAGMA cache_size = -65536")
         for kind, run_id in run_ids.items():
-            query = f"SELECT data FROM {TABLES[kind]} WHERE run_id = ?"
 
-            def fetch(query: str = query, run_id: str = run_id) -> int:
+            def fetch(query: str = QUERIES[kind], run_id: str = run_id) -> int:
                 return sum(len(data) for (data,) in connection.execute(query, (run_id,)))
 
             figures[f"anchor: SQLite reading the {kind}, ms"] = _timed(fetch)[0] * 1e3

@@ -118,13 +118,12 @@ class _Reading:
                 if last or not reducers:
                     yield from self._messages(index, series.name, rows, sent[place], last)
                     sent[place] += len(rows[0])
+            for error in sheets.damaged:
+                self._damaged.setdefault(error.origin, error)
 
     def _load(self, run_id: str, group: list[sa.Row[Any]], window: Window) -> Sheets:
         with self._db.read() as tx:
-            sheets = Sheets(tx, run_id, [series.key_id for series in group], window)
-        for error in sheets.damaged:
-            self._damaged.setdefault(error.origin, error)
-        return sheets
+            return Sheets(tx, run_id, [series.key_id for series in group], window)
 
     def _messages(
         self, index: int, key: str, rows: Columns | Buckets, sent: int, last: bool

@@ -28,6 +28,10 @@ class Rows(NamedTuple):
     def points(self) -> int:
         return int(self.values.size)
 
+    def fill(self, place: int, into: Floats) -> None:
+        """Write a column of values."""
+        into[:] = self.values[place]
+
     def take(self, places: Places | npt.NDArray[np.bool_] | slice) -> Rows:
         """Some of the rows."""
         return Rows(

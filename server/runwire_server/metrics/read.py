@@ -114,8 +114,10 @@ class _Reading:
             sheets = self._load(run.run_id, group, part)
             for place, series in enumerate(group):
                 points = sheets.columns(series.key_id)
-                rows = reducers[place].add(points) if reducers else points
+                if reducers:
+                    reducers[place].add(points)
                 if last or not reducers:
+                    rows = reducers[place].rows() if reducers else points
                     yield from self._messages(index, series.name, rows, sent[place], last)
                     sent[place] += len(rows[0])
             for error in sheets.damaged:

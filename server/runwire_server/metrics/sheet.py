@@ -84,9 +84,7 @@ class Sheet:
     def column(self, place: int) -> Floats:
         """The values of a key. Ask for it before the rows: these can become fewer."""
         values = self._values(place)
-        if self._order is not None:
-            values = values[self._order]
-        return values
+        return values if self._order is None else values.take(self._order)
 
     def _values(self, place: int) -> Floats:
         if len(self._pieces) == 1 and isinstance(self._pieces[0], Rows):

@@ -83,12 +83,15 @@ class Sheet:
 
     def column(self, place: int) -> Floats:
         """The values of a key. Ask for it before the rows: these can become fewer."""
-        values = self._values(place)
-        return values if self._order is None else values.take(self._order)
+        values: Floats = self._values(place)
+        if self._order is not None:
+            values = np.take(values, self._order)
+        return values
 
     def _values(self, place: int) -> Floats:
         if len(self._pieces) == 1 and isinstance(self._pieces[0], Rows):
-            return self._pieces[0].values[place]
+            whole: Floats = self._pieces[0].values[place]
+            return whole
         values, at = np.empty(len(self.steps), FLOAT), 0
         for piece in self._pieces:
             end = at + len(piece.steps)

@@ -14,7 +14,7 @@ import numpy as np
 
 from runwire_server.metrics.frames import INT, Floats, Ints
 from runwire_server.metrics.rows import Places
-from runwire_server.metrics.sheets import Columns
+from runwire_server.metrics.sheets import NO_POINTS, Columns
 
 # First, least, greatest and last.
 POINTS_A_BUCKET = 4
@@ -162,6 +162,8 @@ class Reducer:
 
     def rows(self) -> Columns | Buckets:
         """What all parts come to."""
+        if not self._parts:
+            self.add(NO_POINTS)
         made: Columns | Buckets = join(*self._parts)
         if not self._overlap:
             return made

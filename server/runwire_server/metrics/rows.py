@@ -54,6 +54,8 @@ def join(parts: Sequence[Rows]) -> Rows:
 
     Each key's values lie one behind the other in memory.
     """
+    if len(parts) == 1:
+        return parts[0]._replace(values=np.ascontiguousarray(parts[0].values))
     values = np.empty((len(parts[0].key_ids), sum(len(part.steps) for part in parts)), FLOAT)
     at = 0
     for part in parts:

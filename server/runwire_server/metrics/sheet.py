@@ -22,6 +22,8 @@ class Piece(Protocol):
     """Some of the rows, with all their columns."""
 
     @property
+    def key_ids(self) -> Ints: ...
+    @property
     def steps(self) -> Ints: ...
     @property
     def times(self) -> Ints: ...
@@ -35,6 +37,7 @@ class Piece(Protocol):
 class BlockPiece(NamedTuple):
     """The rows of a block that are ``inside`` of a window; None: all."""
 
+    key_ids: Ints
     steps: Ints
     times: Ints
     arrivals: Ints
@@ -42,14 +45,15 @@ class BlockPiece(NamedTuple):
     inside: npt.NDArray[np.bool_] | None
 
     @classmethod
-    def of(cls, block: Block, window: Window) -> BlockPiece | None:
+    def of(cls, key_ids: Ints, block: Block, window: Window) -> BlockPiece | None:
         axis = block.axis
         inside = window.inside(axis.steps, axis.times)
         if inside is None:
-            return cls(axis.steps, axis.times, axis.arrivals, block, None)
+            return cls(key_ids, axis.steps, axis.times, axis.arrivals, block, None)
         if not inside.any():
             return None
-        return cls(axis.steps[inside], axis.times[inside], axis.arrivals[inside], block, inside)
+        steps, times, arrivals = (column[inside] for column in axis[:3])
+        return cls(key_ids, steps, times, arrivals, block, inside)
 
     def fill(self, place: int, into: Floats) -> None:
         if self.inside is None:
@@ -68,7 +72,7 @@ class Sheet:
         self, pieces: Sequence[Piece], by_time: bool, damaged: Callable[[BlockDamaged], None]
     ):
         self._by_time, self._damaged = by_time, damaged
-        self._arrange(pieces)
+        self._arrange(_together(pieces))
 
     def _arrange(self, pieces: Sequence[Piece]) -> None:
         self._pieces = pieces
@@ -103,6 +107,15 @@ class Sheet:
                 return self._values(place)
             at = end
         return values
+
+
+def _together(pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """With their frames joined to one: a frame has its columns across its rows, and each of
+    them goes the way through memory that the first one would have to go."""
+    loose = [piece for piece in pieces if isinstance(piece, Rows)]
+    if not loose:
+        return pieces
+    return [*(piece for piece in pieces if not isinstance(piece, Rows)), rows.join(loose)]
 
 
 def _joined(arrays: Sequence[Ints]) -> Ints:

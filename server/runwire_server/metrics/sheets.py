@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from runwire_server.metrics.window import Window
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import metric_blocks, metric_frames, runs
 
+# Rows of a stretch, unless more of them lie across each other: a message, a block.
+STRETCH_ROWS = 1 << 15
 # What one query fetches at a time.
 FETCH_BYTES = 16 << 20
 _FIRST_FETCH = 16
@@ -36,26 +38,48 @@ class Columns(NamedTuple):
         return Columns(self.steps[order], self.times[order], self.values[order])
 
 
-class _Group:
-    """What is stored of the same keys."""
+class Stretch:
+    """The series in a stretch of the axis."""
 
-    def __init__(self, key_ids: Ints):
-        self.key_ids = key_ids
-        self._blocks: list[BlockPiece] = []
-        self._rows: list[Rows] = []
+    def __init__(
+        self, pieces: Iterable[Piece], by_time: bool, damaged: Callable[[BlockDamaged], None]
+    ):
+        self._by_time = by_time
+        self._found: dict[int, list[tuple[Sheet, int]]] = {}
+        groups: dict[bytes, list[Piece]] = {}
+        for piece in pieces:
+            groups.setdefault(piece.key_ids.tobytes(), []).append(piece)
+        while groups:
+            alike = groups.popitem()[1]
+            sheet = Sheet(alike, by_time, damaged)
+            for place, key in enumerate(alike[0].key_ids.tolist()):
+                self._found.setdefault(key, []).append((sheet, place))
 
-    def add(self, piece: BlockPiece | Rows) -> None:
-        if isinstance(piece, Rows):
-            self._rows.append(piece)
-        else:
-            self._blocks.append(piece)
+    def __contains__(self, key_id: int) -> bool:
+        return key_id in self._found
 
-    def pieces(self) -> list[Piece]:
-        return [*self._blocks, rows.join(self._rows)] if self._rows else [*self._blocks]
+    def columns(self, key_id: int) -> Columns:
+        """The points of one series, in order; none is fine."""
+        found = [(sheet.column(place), sheet) for sheet, place in self._found.get(key_id, ())]
+        if len(found) == 1:
+            values, sheet = found[0]
+            return Columns(sheet.steps, sheet.times, values)
+        if not found:
+            return NO_POINTS
+        steps = np.concatenate([sheet.steps for _, sheet in found])
+        times = np.concatenate([sheet.times for _, sheet in found])
+        arrivals = np.concatenate([sheet.arrivals for _, sheet in found])
+        joined = Columns(steps, times, np.concatenate([values for values, _ in found]))
+        order = rows.sorting(steps, times, arrivals, by_time=self._by_time)
+        return joined if order is None else joined.take(order)
+
+
+NO_POINTS = Columns(np.empty(0, INT), np.empty(0, INT), np.empty(0, FLOAT))
 
 
 class Sheets:
-    """Some series of a run within a window, held in memory.
+    """Some series of a run within a window, held in memory, in stretches: one behind the
+    other on the window's axis.
 
     Damaged frames and blocks are left out and named in ``damaged``, those of which only
     the numbers are damaged once these are asked for.
@@ -65,33 +89,18 @@ class Sheets:
         self._tx, self._run_id, self._window = tx, run_id, window
         self._wanted = np.unique(np.fromiter(key_ids, INT))
         self.damaged: list[FrameDamaged | BlockDamaged] = []
-        groups: dict[bytes, _Group] = {}
-        for key_ids, piece in self._pieces():
-            groups.setdefault(key_ids.tobytes(), _Group(key_ids)).add(piece)
-        self._found: dict[int, list[tuple[Sheet, int]]] = {}
-        while groups:
-            group = groups.popitem()[1]
-            sheet = Sheet(group.pieces(), window.by_time, self.damaged.append)
-            for place, key in enumerate(group.key_ids.tolist()):
-                self._found.setdefault(key, []).append((sheet, place))
+        self.stretches = [
+            Stretch(pieces, window.by_time, self.damaged.append)
+            for pieces in _apart(self._pieces(), window.by_time)
+        ]
 
-    def columns(self, key_id: int) -> Columns:
-        """The points of one series, in the window's order; none is fine."""
-        found = [(sheet.column(place), sheet) for sheet, place in self._found.get(key_id, ())]
-        if len(found) == 1:
-            values, sheet = found[0]
-            return Columns(sheet.steps, sheet.times, values)
-        if not found:
-            return Columns(np.empty(0, INT), np.empty(0, INT), np.empty(0, FLOAT))
-        steps = np.concatenate([sheet.steps for _, sheet in found])
-        times = np.concatenate([sheet.times for _, sheet in found])
-        arrivals = np.concatenate([sheet.arrivals for _, sheet in found])
-        joined = Columns(steps, times, np.concatenate([values for values, _ in found]))
-        order = rows.sorting(steps, times, arrivals, by_time=self._window.by_time)
-        return joined if order is None else joined.take(order)
+    def of(self, key_id: int) -> list[Stretch]:
+        """Those with the series, or an empty one."""
+        found = [stretch for stretch in self.stretches if key_id in stretch]
+        return found or [Stretch((), self._window.by_time, self.damaged.append)]
 
-    def _pieces(self) -> Iterator[tuple[Ints, BlockPiece | Rows]]:
-        """Their keys, and rows of everything stored: blocks first."""
+    def _pieces(self) -> Iterator[Piece]:
+        """Rows of everything stored: blocks first, frames in the order of arrival."""
         folded = self._tx.execute(
             sa.select(runs.c.folded_arrival).where(runs.c.run_id == self._run_id)
         ).scalar_one_or_none()
@@ -103,7 +112,7 @@ class Sheets:
         for part in chain(self._scattered(scattered), self._unfolded(folded or 0)):
             inside = self._window.clip(part)
             if inside is not None:
-                yield inside.key_ids, inside
+                yield inside
 
     def _listed(self) -> dict[int, list[sa.Row[Any]]]:
         """Blocks by their set."""
@@ -113,17 +122,15 @@ class Sheets:
             found.setdefault(row.set_id, []).append(row)
         return found
 
-    def _of_set(
-        self, number: int, key_ids: Ints, found: list[sa.Row[Any]]
-    ) -> Iterator[tuple[Ints, BlockPiece]]:
+    def _of_set(self, number: int, key_ids: Ints, found: list[sa.Row[Any]]) -> Iterator[BlockPiece]:
         places = np.flatnonzero(np.isin(key_ids, self._wanted))
         if not len(places):
             return
         wanted = block_store.Wanted(number, len(key_ids), places.tolist())
         for block in block_store.opened(self._tx, self._run_id, wanted, found, self.damaged.append):
-            piece = BlockPiece.of(block, self._window)
+            piece = BlockPiece.of(key_ids[places], block, self._window)
             if piece is not None:
-                yield key_ids[places], piece
+                yield piece
 
     def _scattered(self, found: list[sa.Row[Any]]) -> Iterator[Rows]:
         wanted = block_store.Wanted(block_store.SCATTERED, 1, [0])
@@ -170,6 +177,28 @@ class Sheets:
             limit = min(max(FETCH_BYTES // size, _FIRST_FETCH), _MAX_FETCH)
             last = max(last, found[-1].arrival)
             found = []
+
+
+def _apart(pieces: Iterable[Piece], by_time: bool) -> Iterator[list[Piece]]:
+    """Some pieces at a time, all of them before all of the next on the axis."""
+
+    def bounds(piece: Piece) -> tuple[int, int]:
+        axis = piece.times if by_time else piece.steps
+        return int(axis.min()), int(axis.max())
+
+    found = list(pieces)
+    some: list[int] = []
+    end = held = 0
+    for (least, greatest), place in sorted((bounds(piece), n) for n, piece in enumerate(found)):
+        more = len(found[place].steps)
+        if some and least > end and held + more > STRETCH_ROWS:
+            yield [found[place] for place in sorted(some)]  # in the order of arrival
+            some, held = [], 0
+        end = max(end, greatest) if some else greatest
+        some.append(place)
+        held += more
+    if some:
+        yield [found[place] for place in sorted(some)]
 
 
 def _narrow(frame: frames.Frame, places: Places) -> frames.Frame:

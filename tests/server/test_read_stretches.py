@@ -4,16 +4,21 @@ against a plain list of points."""
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import google_crc32c
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire.v1 import metric_service_pb2 as pb
-from runwire_server.metrics import Engine, read, sheets
+from runwire_server import errors
+from runwire_server.metrics import Engine, assembly, read, sheets
 from runwire_server.store.database import Database
+from runwire_server.store.tables import metric_block_parts
 
 from server.batches import (
     KEYS,
@@ -182,3 +187,82 @@ def _check_shapes(
         )
         assert found[key][0] == points[0].bits
         assert found[key][-1] == points[-1].bits
+
+
+# Memory --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("reduce", ["REDUCE_NONE", "REDUCE_BUCKETS", "REDUCE_SHAPE"])
+def test_series_larger_than_memory_takes_a_bounded_part_of_it(
+    db: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch, reduce: str, folded: bool
+) -> None:
+    rows = 1 << 12
+    monkeypatch.setattr(read, "MAX_HELD_POINTS", 4 * rows)
+    monkeypatch.setattr(sheets, "STRETCH_ROWS", rows)
+    monkeypatch.setattr(assembly, "MAX_ROWS", rows)
+    run_id, batches = new_run(db), 64
+    for number in range(batches):
+        steps = range(number * rows, (number + 1) * rows)
+        sent = batch(number + 1, frame({1: [step % 97 for step in steps]}, steps))
+        engine.submit(run_id, "w", sent, KEYS).result(10)
+    if folded:
+        fold(db, run_id)
+        trim(db, run_id)
+    select = pb.SeriesSelector(run_ids=[run_id])
+    peak = _peak(engine, Request(select=select, reduce=reduce, max_points=100))
+    # What is held, as it came and decoded, and a message; the series takes six times as much.
+    assert peak < 64 * read.MAX_HELD_POINTS
+
+
+def _peak(engine: Engine, request: pb.ReadSeriesRequest) -> int:
+    """Bytes of Python and numpy while a read is sent."""
+    for _ in engine.read_series(request):  # once before: what is made at the first time
+        pass
+    tracemalloc.start()
+    try:
+        for _ in engine.read_series(request):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+# Damage --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduce", ["REDUCE_NONE", "REDUCE_BUCKETS"])
+def test_numbers_that_do_not_decode_leave_out_their_block(
+    db: Database, engine: Engine, reduce: str
+) -> None:
+    run_id = new_run(db)
+    for sequence in (1, 2, 3):
+        steps = range(200 * sequence, 200 * (sequence + 1))
+        sent = batch(sequence, frame({1: [0.1] * 200, 2: [0.2] * 200}, steps))
+        engine.submit(run_id, "w", sent, KEYS).result(10)
+        fold(db, run_id)
+    trim(db, run_id)
+    _spoil(db, block_no=1)
+    counts = dict.fromkeys(("key1", "key2"), 0)
+    request = Request(select=pb.SeriesSelector(run_ids=[run_id]), reduce=reduce)
+
+    def count() -> None:
+        for message in responses(engine, request):
+            counts[message.key] += len(message.points.steps) + sum(message.buckets.counts)
+
+    with pytest.raises(errors.DataDamaged) as caught:
+        count()
+    assert caught.value.metadata == {"run_id": run_id, "block": "1"}
+    assert counts == {"key1": 400, "key2": 400}
+
+
+def _spoil(db: Database, block_no: int) -> None:
+    """Break the numbers of a part, under a checksum that is right."""
+    table = metric_block_parts.c
+    where = table.block_no == block_no
+    with db.write() as tx:
+        data = tx.execute(sa.select(table.data).where(where)).scalar_one()
+        body = data[16:26] + bytes(len(data) - 26)  # codecs and lengths of two columns stay
+        checksum = int(google_crc32c.value(body)).to_bytes(4, "little")
+        damaged = data[:12] + checksum + body
+        tx.execute(sa.update(metric_block_parts).where(where).values(data=damaged))

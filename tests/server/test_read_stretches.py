@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire.v1 import metric_service_pb2 as pb
 from runwire_server import errors
-from runwire_server.metrics import Engine, assembly, read, sheets
+from runwire_server.metrics import Engine, assembly, read, stretch
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_block_parts
 
@@ -85,7 +85,7 @@ def test_reads_tell_what_a_plain_list_tells(
     stored: dict[str, list[Point]] = {}
     with pytest.MonkeyPatch.context() as patch, running(db) as engine:
         shrink(patch)
-        patch.setattr(sheets, "STRETCH_ROWS", small)
+        patch.setattr(stretch, "STRETCH_ROWS", small)
         patch.setattr(read, "MAX_HELD_POINTS", 4 * small)
         patch.setattr(read, "MESSAGE_POINTS", 4 * small)
         for sequence, (frames, act) in enumerate(sends, 1):
@@ -199,7 +199,7 @@ def test_series_larger_than_memory_takes_a_bounded_part_of_it(
 ) -> None:
     rows = 1 << 12
     monkeypatch.setattr(read, "MAX_HELD_POINTS", 4 * rows)
-    monkeypatch.setattr(sheets, "STRETCH_ROWS", rows)
+    monkeypatch.setattr(stretch, "STRETCH_ROWS", rows)
     monkeypatch.setattr(assembly, "MAX_ROWS", rows)
     run_id, batches = new_run(db), 64
     for number in range(batches):

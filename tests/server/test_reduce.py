@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from runwire_server.metrics.reduce import Buckets, Cutter, Grid, Range, Reducer
-from runwire_server.metrics.sheets import Columns
+from runwire_server.metrics.stretch import Columns
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 Point = tuple[int, int, float]

@@ -14,7 +14,7 @@ import numpy as np
 
 from runwire_server.metrics.frames import INT, Floats, Ints
 from runwire_server.metrics.rows import Places
-from runwire_server.metrics.sheets import NO_POINTS, Columns
+from runwire_server.metrics.stretch import NO_POINTS, Columns
 
 # First, least, greatest and last.
 POINTS_A_BUCKET = 4

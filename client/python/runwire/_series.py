@@ -211,6 +211,8 @@ def _added(column: Column, count: int, more: Column) -> Column:
     if np is None:
         column.extend(more)
         return column
+    if not count and more.flags.writeable:  # made for us, and not a view of a message
+        return more
     end = count + len(more)
     if end > len(column):
         grown = np.empty(max(end, 2 * len(column)), column.dtype)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from runwire_server.metrics.frames import INT, Floats, Ints
 from runwire_server.metrics.rows import Places
@@ -167,7 +168,18 @@ class Reducer:
         made: Columns | Buckets = join(*self._parts)
         if not self._overlap:
             return made
-        return merge(made) if isinstance(made, Buckets) else shape(made, self._cutter.cut(made))
+        return merge(made) if isinstance(made, Buckets) else self._shape_again(made)
+
+    def _shape_again(self, made: Columns) -> Columns:
+        """Only where parts meet: of a bucket in several of them each has a few rows there.
+        Of other buckets, whole or in part, all rows stay."""
+        seams = np.cumsum([len(part.steps) for part in self._parts])
+        near = (seams[:, np.newaxis] + np.arange(-POINTS_A_BUCKET, POINTS_A_BUCKET)).ravel()
+        near = np.unique(near[(near >= 0) & (near < len(made.steps))])
+        some = made.take(near)
+        kept = np.ones(len(made.steps), bool)
+        kept[near] = _kept(some, self._cutter.cut(some))
+        return made.take(np.flatnonzero(kept))
 
     def _reduced(self, points: Columns, cut: Cut) -> Columns | Buckets:
         return shape(points, cut) if self._to_shape else buckets(points.values, cut)
@@ -220,6 +232,11 @@ def shape(points: Columns, cut: Cut) -> Columns:
     VLDB 2014). Of equal values the first is taken; NaN and infinities are neither least
     nor greatest.
     """
+    return points.take(np.flatnonzero(_kept(points, cut)))
+
+
+def _kept(points: Columns, cut: Cut) -> npt.NDArray[np.bool_]:
+    """Which points ``shape`` keeps."""
     low = high = points.values
     finite = np.isfinite(low)
     if not finite.all():
@@ -229,7 +246,7 @@ def shape(points: Columns, cut: Cut) -> Columns:
     kept[cut.ends - 1] = True
     kept[_firsts(low, cut, np.ndarray.argmin, np.minimum)] = True
     kept[_firsts(high, cut, np.ndarray.argmax, np.maximum)] = True
-    return points.take(np.flatnonzero(kept))
+    return kept
 
 
 def _firsts(values: Floats, cut: Cut, place_of: Any, extreme: np.ufunc) -> Places:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from runwire.v1.metric_service_pb2 import ReadSeriesResponse
 
 from runwire_server.metrics.reduce import Buckets, Grid
-from runwire_server.metrics.sheets import Columns
+from runwire_server.metrics.stretch import Columns
 
 Column = npt.NDArray[Any]
 

@@ -183,7 +183,7 @@ def collect(responses: Iterable[ReadSeriesResponse]) -> SeriesSet[Any]:
 def _joined(parts: list[Series | Buckets]) -> Series | Buckets:
     first = parts[0]
     columns = zip(*(one.columns().values() for one in parts), strict=True)
-    return type(first)(first.run_id, first.key, *(_concatenated(column) for column in columns))
+    return type(first)(first.run_id, first.key, *(concatenated(column) for column in columns))
 
 
 def _packed_fields(data: bytes) -> dict[int, memoryview]:
@@ -214,7 +214,15 @@ def _column(data: Any, kind: str) -> Column:
     return made
 
 
-def _concatenated(columns: Sequence[Column]) -> Column:
+def columns_of(frame: Any) -> tuple[Sequence[int], Column, Column, Column]:
+    """(series, steps, times, values) of a Frame, the values row by row."""
+    numbers = list(frame.series)
+    data = _packed_fields(frame.SerializeToString())
+    return numbers, _column(data[2], "q"), _column(data[3], "q"), _column(data[4], "d")
+
+
+def concatenated(columns: Sequence[Column]) -> Column:
+    """One behind the other."""
     np = _numpy()
     if np is not None:
         return np.concatenate(columns)

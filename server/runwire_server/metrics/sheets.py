@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from runwire_server.metrics import block_store, frames, rows
 from runwire_server.metrics.blocks import BlockDamaged
 from runwire_server.metrics.frames import FLOAT, INT, Floats, FrameDamaged, Ints
-from runwire_server.metrics.outstanding import Stored
+from runwire_server.metrics.outstanding import PLACE_BITS, Stored
 from runwire_server.metrics.rows import Places, Rows
 from runwire_server.metrics.window import Window
 from runwire_server.store.database import Transaction
@@ -35,13 +35,15 @@ class Columns(NamedTuple):
 
 
 class Sheets:
-    """Some series of a run within a window, held in memory.
+    """Some series of a run within a window, held in memory; of what arrived up to ``until``.
 
     Damaged frames and blocks are left out and named in ``damaged``.
     """
 
-    def __init__(self, tx: Transaction, run_id: str, key_ids: Iterable[int], window: Window):
-        self._tx, self._run_id, self._window = tx, run_id, window
+    def __init__(
+        self, tx: Transaction, run_id: str, key_ids: Iterable[int], window: Window, until: int
+    ):
+        self._tx, self._run_id, self._window, self._until = tx, run_id, window, until
         self._wanted = np.unique(np.fromiter(key_ids, INT))
         self.damaged: list[FrameDamaged | BlockDamaged] = []
         groups: dict[bytes, list[Rows]] = {}
@@ -85,7 +87,10 @@ class Sheets:
             number: np.flatnonzero(np.isin(key_ids, self._wanted))
             for number, key_ids in sets.items()
         }
-        overlap = self._window.overlap(metric_blocks)
+        overlap = [
+            *self._window.overlap(metric_blocks),
+            metric_blocks.c.first_arrival <= self._until,
+        ]
         found: dict[int, list[sa.Row[Any]]] = {}
         for row in block_store.listed(self._tx, self._run_id, *overlap):
             found.setdefault(row.set_id, []).append(row)
@@ -101,11 +106,18 @@ class Sheets:
         wanted = block_store.Wanted(number, len(key_ids), places.tolist())
         for block in self._load(wanted, found):
             axis, values = block.axis, np.stack(block.columns)
-            yield Rows(key_ids[places], axis.steps, axis.times, axis.arrivals, values)
+            part = Rows(key_ids[places], axis.steps, axis.times, axis.arrivals, values)
+            yield self._arrived(part)
 
     def _scattered(self, found: list[sa.Row[Any]]) -> Iterator[Rows]:
         for block in self._load(block_store.Wanted(block_store.SCATTERED, 1, [0]), found):
-            yield from block_store.scattered_rows(block, self._wanted)
+            for part in block_store.scattered_rows(block, self._wanted):
+                yield self._arrived(part)
+
+    def _arrived(self, part: Rows) -> Rows:
+        """Of rows of a block, those that may be seen: nearly always all."""
+        seen = part.arrivals < (self._until + 1) << PLACE_BITS
+        return part if seen.all() else part.take(seen)
 
     def _load(
         self, wanted: block_store.Wanted, found: list[sa.Row[Any]]
@@ -134,7 +146,8 @@ class Sheets:
         columns = (table.arrival, table.writer_id, table.sequence, table.data)
         query = (
             sa.select(*columns)
-            .where(table.run_id == self._run_id, *self._window.overlap(metric_frames))
+            .where(table.run_id == self._run_id, table.arrival <= self._until)
+            .where(*self._window.overlap(metric_frames))
             .order_by(table.arrival)
         )
         found = self._tx.execute(query.where(table.damaged, table.arrival <= folded)).all()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,9 @@ _PG_STORAGE = {"53100": "the disk is full", "25006": "the database is read-only"
 _VACUUMED_PAGES = 2048
 
 
+Ending = Callable[["Transaction", Collection[str]], None]
+
+
 class Transaction:
     """One open transaction. ``now`` (µs) is the same for everything it writes."""
 
@@ -51,6 +54,15 @@ class Transaction:
         self._connection = connection
         self.now = time.time_ns() // 1000
         self.is_postgres = connection.dialect.name == "postgresql"
+        self._endings: dict[Ending, dict[str, None]] = {}
+
+    def at_end(self, ending: Ending, key: str) -> None:
+        """Before it commits, call ``ending(tx, keys)`` once, with all keys that were given."""
+        self._endings.setdefault(ending, {})[key] = None
+
+    def finish(self) -> None:
+        for ending, keys in self._endings.items():
+            ending(self, keys)
 
     def execute(
         self,
@@ -137,7 +149,9 @@ class Database:
         """A transaction that commits at the end of the block, or leaves no trace."""
         if self.is_postgres:
             with _translated(), self.engine.begin() as connection:
-                yield Transaction(connection)
+                tx = Transaction(connection)
+                yield tx
+                tx.finish()
             return
         if not self._sqlite_writer.acquire(timeout=self._pool_timeout_s):
             raise Overloaded(what="the database is busy")
@@ -145,7 +159,9 @@ class Database:
             with _translated(), self.engine.connect() as connection:
                 connection = connection.execution_options(runwire_write=True)
                 with connection.begin():
-                    yield Transaction(connection)
+                    tx = Transaction(connection)
+                    yield tx
+                    tx.finish()
         finally:
             self._sqlite_writer.release()
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import sqlalchemy as sa
 from runwire.v1.run_pb2 import Run
-from runwire.v1.run_service_pb2 import RunView, SearchRunsRequest
+from runwire.v1.run_service_pb2 import RunView, SearchRunsRequest, WatchRunsRequest
 
 from runwire_server.errors import FieldInvalid
 from runwire_server.store import experiment
@@ -25,6 +25,8 @@ from runwire_server.store.tables import experiments, runs
 
 MAX_EXPERIMENTS = 10_000
 MAX_COLUMNS = 1000
+Scoped = SearchRunsRequest | WatchRunsRequest
+
 # So many runs of a page are in memory at once before their messages are counted.
 RUNS_AT_ONCE = 250
 
@@ -37,12 +39,13 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
     its limit. With ``columns`` a run carries them, beside what the view brings. Raises
     ``FieldInvalid``, ``FilterSyntax``, ``PageTokenMismatch``.
     """
-    columns = _columns(request.columns)
+    columns = checked_columns(request.columns)
+    alive = [] if request.show_deleted else [runs.c.delete_time.is_(None)]
     page = partial(
         search_rows,
         tx,
         RUNS,
-        scope=_scope(tx, request),
+        scope=[*home(tx, request, show_deleted=request.show_deleted), *alive],
         filter=request.filter,
         order_by=request.order_by,
         page_token=request.page_token,
@@ -58,7 +61,7 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
     found = fit(
         run
         for some in chunks(rows, RUNS_AT_ONCE)
-        for run in _with_data(tx, some, request.view, columns)
+        for run in with_data(tx, some, request.view, columns)
     )
     if len(found) < len(rows):
         _, token = page(page_size=len(found))
@@ -71,7 +74,7 @@ def shows_metrics(request: SearchRunsRequest) -> bool:
     return request.view == RunView.RUN_VIEW_FULL or "metric" in texts
 
 
-def experiment_keys(request: SearchRunsRequest) -> list[int] | None:
+def experiment_keys(request: Scoped) -> list[int] | None:
     """The experiments that are named, as stored; None for all. Raises ``FieldInvalid``."""
     if not request.experiment_ids:
         return None
@@ -81,9 +84,10 @@ def experiment_keys(request: SearchRunsRequest) -> list[int] | None:
     return sorted(keys)
 
 
-def _with_data(
+def with_data(
     tx: Transaction, rows: Sequence[RunRow], view: RunView, columns: Sequence[Key]
 ) -> list[Run]:
+    """The runs as a view shows them, with these columns beside."""
     run_ids = [row.run_id for row in rows]
     data = Data()
     if view == RunView.RUN_VIEW_FULL:
@@ -92,7 +96,8 @@ def _with_data(
     return [message(row, data) for row in rows]
 
 
-def _columns(columns: Sequence[str]) -> list[Key]:
+def checked_columns(columns: Sequence[str]) -> list[Key]:
+    """Raises ``FieldInvalid``, ``FilterSyntax``."""
     if len(columns) > MAX_COLUMNS:
         raise FieldInvalid("columns", f"more than {MAX_COLUMNS} columns")
     keys = parse_columns(columns)
@@ -102,17 +107,18 @@ def _columns(columns: Sequence[str]) -> list[Key]:
     return keys
 
 
-def _scope(tx: Transaction, request: SearchRunsRequest) -> list[sa.ColumnElement[bool]]:
+def home(tx: Transaction, request: Scoped, *, show_deleted: bool) -> list[sa.ColumnElement[bool]]:
+    """Conditions for the runs of the experiments that a request names, or of its workspace.
+    ``show_deleted``: experiments in the trash too."""
     keys = experiment_keys(request)
-    home, key = runs.c.experiment_id, experiments.c.experiment_id
-    scope = [] if request.show_deleted else [runs.c.delete_time.is_(None)]
+    column, key = runs.c.experiment_id, experiments.c.experiment_id
     if keys is None:
         workspace = experiment.workspace_of(request.workspace)
         of_workspace = sa.select(key).where(experiments.c.workspace == workspace)
-        if not request.show_deleted:
+        if not show_deleted:
             of_workspace = of_workspace.where(experiments.c.delete_time.is_(None))
-        return [*scope, home.in_(of_workspace)]
-    if not request.show_deleted:
+        return [column.in_(of_workspace)]
+    if not show_deleted:
         live = sa.select(key).where(key.in_(keys), experiments.c.delete_time.is_(None))
         keys = [row.experiment_id for row in tx.execute(live)]
-    return [*scope, home == keys[0] if len(keys) == 1 else home.in_(keys)]
+    return [column == keys[0] if len(keys) == 1 else column.in_(keys)]

@@ -432,6 +432,23 @@ def test_a_part_of_a_metric_is_drawn_and_summed_up(command: Command) -> None:
     assert odd[1:] == ["", "100", "nan", "nan", "nan", "nan"]
 
 
+def test_a_tail_tells_each_point_and_the_end(command: Command) -> None:
+    ended = command("metrics", "tail", SECOND, "loss", "--from-beginning")
+    assert ended.rows[0] == ["0", "1970-01-01T00:00:00Z", "loss", "2.0"]
+    assert [row[0] for row in ended.rows] == [str(step) for step in range(100)]
+    assert ended.err == f"run {SECOND[:8]} has ended: FINISHED\n"
+    lines = command("metrics", "tail", SECOND, "--from-beginning", "--json").out.splitlines()
+    first, last = json.loads(lines[0]), json.loads(lines[-1])
+    assert first == {
+        "step": 0,
+        "time": "2023-11-14T22:15:00Z",
+        "key": first["key"],
+        "value": first["value"],
+    }
+    assert last == {"run_id": SECOND, "ended": "FINISHED"}
+    assert command("metrics", "tail", SECOND).out == ""
+
+
 def test_bad_places_of_an_axis_are_refused(command: Command) -> None:
     for arguments in (["--start", "x"], ["--axis", "time", "--end", "noon"]):
         ended = command("metrics", "get", "last", "loss", *arguments)

@@ -7,7 +7,7 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from runwire._command import metric_compact
+from runwire._command import metric_compact, metric_tail
 from runwire._command.failure import NOT_FOUND, CommandError
 from runwire._command.find import connected, run_id_of, take
 from runwire._command.metric_export import WRITERS, export
@@ -83,6 +83,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     exported.add_argument("--format", choices=WRITERS, help="(default: by the name of the file)")
     exported.add_argument("-o", "--output", required=True, metavar="FILE", help="- for stdout")
     add_range(exported)
+    metric_tail.add_to(verbs)
     metric_compact.add_to(verbs)
 
 

@@ -38,6 +38,7 @@ class Feed(Generic[Event]):
     ):
         """``request`` and responses have a field ``cursor``."""
         self.cursor: bytes = getattr(request, "cursor", b"")
+        self.is_away = False  # it waits for a server
         self._caller, self._method, self._request = caller, method, request
         self._open_event = open_event
         self._events = self._read()
@@ -73,7 +74,7 @@ class Feed(Generic[Event]):
             responses = self._caller.stream(*self._method, self._request, opened=self._opened)
             try:
                 for response in responses:
-                    retry = self._caller.retry(ATTEMPTS, PATIENCE_S)
+                    self.is_away, retry = False, self._caller.retry(ATTEMPTS, PATIENCE_S)
                     if response.cursor:
                         self.cursor = self._request.cursor = response.cursor  # type: ignore[attr-defined]
                     yield self._open_event(response)
@@ -82,6 +83,7 @@ class Feed(Generic[Event]):
                 if not self._closed:
                     raise
             except RunwireError as error:
+                self.is_away = True
                 if not self._closed and not retry.wait(error):
                     raise
             finally:

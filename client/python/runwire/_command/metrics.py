@@ -15,11 +15,11 @@ from runwire._command.metric_range import add_range, range_of
 from runwire._command.options import Verbs, count
 from runwire._command.output import Table
 from runwire._command.resource import document
+from runwire._command.sparkline import draw
 
 if TYPE_CHECKING:
     from runwire._series import Buckets
 
-BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 40
 SHOWN = 50
 
@@ -176,19 +176,7 @@ def sparkline(one: Buckets, first: int) -> str:
         means[min(place, WIDTH - 1)] = (
             float(total) / (int(points) - int(bad)) if points > bad else math.nan
         )
-    drawn = [mean for mean in means if math.isfinite(mean)]
-    if not drawn:
-        return ""
-    low, span = min(drawn), max(drawn) - min(drawn)
-    return "".join(_bar(mean, low, span) for mean in means).rstrip()
-
-
-def _bar(value: float, low: float, span: float) -> str:
-    if not math.isfinite(value):
-        return " "
-    if not span or not math.isfinite(span):
-        return BARS[len(BARS) // 2]
-    return BARS[min(len(BARS) - 1, int((value - low) / span * len(BARS)))]
+    return draw(means)
 
 
 def _row(one: Any) -> tuple[object, ...]:

@@ -5,7 +5,7 @@
 - else tab-separated lines without a header, whole values, times in ISO 8601, durations in
   seconds: a contract for scripts. Tabs and line ends inside a value become spaces.
 
-rich is imported in this module only, and only for a terminal.
+rich is imported here and in ``top_screen``, and only for a terminal.
 """
 
 from __future__ import annotations

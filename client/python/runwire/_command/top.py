@@ -51,7 +51,8 @@ def top(args: argparse.Namespace) -> object:
             feeds.search()
             feeds.load()
             return _snapshot(board)
-        return _live(board, feeds, style)
+        _live(board, feeds, style)
+        return 0
 
 
 def _live(board: Board, feeds: Feeds, style: Style) -> None:
@@ -76,8 +77,10 @@ def _snapshot(board: Board) -> Table:
 def _rows(line: Line) -> list[tuple[object, ...]]:
     run = line.run
     head = (Id(run.run_id), run.name, run_table.state(run), line.age)
-    found = [(*head, key, one.last, str(one.course)) for key, one in line.metrics.items()]
-    return found or [(*head, "", "", "")]
+    metrics: list[tuple[object, ...]] = [
+        (key, one.last, str(one.course)) for key, one in line.metrics.items()
+    ]
+    return [(*head, *metric) for metric in metrics or [("", "", "")]]
 
 
 def _document(line: Line) -> dict[str, object]:

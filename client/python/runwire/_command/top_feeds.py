@@ -37,6 +37,7 @@ class Feeds:
         self._changed = threading.Event()
         self._watch: Feed[Any] | None = None
         self._tail: Feed[Any] | None = None
+        self._followed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def is_away(self) -> bool:
@@ -98,8 +99,6 @@ class Feeds:
         tail = self._tail
         if tail is not None and self._board.selection() != self._followed:
             tail.close()
-
-    _followed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     def _tail_metrics(self) -> None:
         while not self._closed:

@@ -30,9 +30,8 @@ def show(board: Board, feeds: Feeds, style: Style) -> None:
         Live(console=console, screen=True, auto_refresh=False) as screen,
     ):
         while feeds.error is None:
-            screen.update(
-                picture(board, console.width, console.height, is_away=feeds.is_away), refresh=True
-            )
+            drawn = picture(board, console.width, console.height, is_away=feeds.is_away)
+            screen.update(drawn, refresh=True)
             if pressed(REFRESH_S) in ("q", "Q"):
                 return
     raise feeds.error
@@ -81,8 +80,9 @@ def _row(width: int, texts: Sequence[str], styles: Sequence[str]) -> Any:
     run, name, state, age, rate = zip(texts, styles, strict=True)
     return _cells(
         (run[0], 10, "left", run[1]),
-        (name[0], width - 10 - 11 - 9 - 10, "left", name[1]),
-        (state[0], 11, "left", state[1]),
+        (name[0], width - 10 - 2 - 10 - 9 - 10, "left", name[1]),
+        ("", 2, "left", ""),
+        (state[0], 10, "left", state[1]),
         (age[0], 9, "right", age[1]),
         (rate[0], 10, "right", rate[1]),
     )

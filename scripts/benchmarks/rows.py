@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import anchors, crash, forks, ingest, logging_calls, stalls, start, storage
+from benchmarks import anchors, crash, forks, ingest, live, logging_calls, stalls, start, storage
 from benchmarks.work import Work
 
 Figures = dict[str, Any]
@@ -95,6 +95,12 @@ ROWS: dict[str, Row] = {
         "noisy float32 losses after folding: the database file, with steps and times",
         storage.kept_size,
         "20 keys, bytes a point <= 3.5",
+    ),
+    "R3": row(
+        "a point to whoever follows its run: a batch of one, and a fluent call",
+        live.tail_latency,
+        "LogBatch sent to visible, p50 ms <= 100",
+        "log call to visible, p50 ms <= 250",
     ),
     "S1": row(
         "server start to first answer, idle memory, runwire --help",

@@ -48,8 +48,6 @@ SAID_OTHERWISE = {
 }
 # Answered with UNIMPLEMENTED by this release, and not on the client.
 NOT_OFFERED = {
-    "WatchRuns": "comes with the web page, which is the first to watch runs",
-    "TailSeries": "comes with the metric engine's own issue",
     "WatchModels": "comes with the registry's own issue",
     "QueryLineage": "comes with the registry's own issue",
 }

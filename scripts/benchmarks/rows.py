@@ -12,6 +12,7 @@ from benchmarks import (
     creation,
     forks,
     ingest,
+    live,
     logging_calls,
     reads,
     search,
@@ -136,6 +137,12 @@ ROWS: dict[str, Row] = {
         "PostgreSQL: FULL runs/s >= 20_000",
         "SQLite: get_run, p50 ms <= 1.0",
         "PostgreSQL: get_run, p50 ms <= 1.0",
+    ),
+    "R3": row(
+        "a point to whoever follows its run: a batch of one, and a fluent call",
+        live.tail_latency,
+        "LogBatch sent to visible, p50 ms <= 100",
+        "log call to visible, p50 ms <= 250",
     ),
     "S1": row(
         "server start to first answer, idle memory, runwire --help",

@@ -31,7 +31,7 @@ from runwire_server.services.model import RegistryService
 from runwire_server.services.run import RunService
 from runwire_server.services.server import ServerService
 from runwire_server.settings import local
-from runwire_server.store import migrations
+from runwire_server.store import migrations, run_watch
 from runwire_server.store.database import Database
 
 SERVICE_NAMES = tuple(
@@ -65,6 +65,7 @@ class App:
         self.drain = threading.Event()
         self.engine = Engine(self.db)
         self.engine.start()
+        self._run_pulse = run_watch.pulse(self.db)
         self._lost_runs = LostRuns(self.db, lost_after_s)
         if lost_after_s:
             self._lost_runs.start()
@@ -85,7 +86,7 @@ class App:
             RegistryService(self.db), server
         )
         run_service_pb2_grpc.add_RunServiceServicer_to_server(
-            RunService(self.db, self.engine), server
+            RunService(self.db, self.engine, self._run_pulse, self.drain), server
         )
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(self.server_service, server)
 
@@ -103,6 +104,7 @@ class App:
 
     def close(self) -> None:
         self.drain.set()
+        self._run_pulse.close()
         self._lost_runs.close()
         self.engine.close()
         self.db.close()

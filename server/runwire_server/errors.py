@@ -227,10 +227,8 @@ class Overloaded(ServiceError):
 class Draining(ServiceError):
     code, reason = code_pb2.UNAVAILABLE, "DRAINING"
 
-    def __init__(self, retry_after_s: float = 1.0):
-        super().__init__(
-            "the server is shutting down; try again shortly", retry_after_s=retry_after_s
-        )
+    def __init__(self, retry_after_s: float = 1.0, what: str = "the server is shutting down"):
+        super().__init__(f"{what}; try again shortly", retry_after_s=retry_after_s)
 
 
 class StorageUnavailable(ServiceError):

@@ -20,9 +20,10 @@ import runwire
 from hypothesis import given
 from hypothesis import strategies as st
 from runwire._command import COMMANDS, main
-from runwire._command.metrics import BARS, WIDTH, sparkline
+from runwire._command.metrics import WIDTH, sparkline
 from runwire._command.output import duration_text, size_text
 from runwire._command.run_table import split_columns
+from runwire._command.sparkline import BARS
 from runwire._series import Buckets
 from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesName
 
@@ -430,6 +431,18 @@ def test_a_part_of_a_metric_is_drawn_and_summed_up(command: Command) -> None:
     assert (row[1][0], row[1][-1]) == (BARS[-1], BARS[0])
     (odd,) = command("metrics", "show", FIRST, "odd").rows
     assert odd[1:] == ["", "100", "nan", "nan", "nan", "nan"]
+
+
+def test_a_tail_tells_each_point_and_the_end(command: Command) -> None:
+    ended = command("metrics", "tail", SECOND, "loss", "--from-beginning")
+    assert ended.rows[0] == ["0", "1970-01-01T00:00:00Z", "loss", "2.0"]
+    assert [row[0] for row in ended.rows] == [str(step) for step in range(100)]
+    assert ended.err == f"run {SECOND[:8]} has ended: FINISHED\n"
+    lines = command("metrics", "tail", SECOND, "--from-beginning", "--json").out.splitlines()
+    loss = {"step": 0, "time": "1970-01-01T00:00:00Z", "key": "loss", "value": 2.0}
+    assert loss in map(json.loads, lines[:4])
+    assert json.loads(lines[-1]) == {"run_id": SECOND, "ended": "FINISHED"}
+    assert command("metrics", "tail", SECOND).out == ""
 
 
 def test_bad_places_of_an_axis_are_refused(command: Command) -> None:

@@ -393,11 +393,6 @@ def test_a_damaged_resume_token_is_refused(client: runwire.Client, run_id: str) 
     assert error.value.metadata["field"] == "resume"
 
 
-def test_what_is_not_offered_says_so(client: runwire.Client, run_id: str) -> None:
-    with pytest.raises(runwire.UnimplementedError):
-        list(client.metrics.tail(run_id, "loss"))
-
-
 def test_a_resumed_run_is_written_by_a_new_writer(client: runwire.Client, run_id: str) -> None:
     client.metrics.log_batch(run_id, batch(1), writer_id="first")
     client.runs.finish(run_id)

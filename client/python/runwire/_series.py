@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
@@ -247,6 +247,24 @@ def _column(data: Any, kind: str) -> Column:
         made.frombytes(data)
         if sys.byteorder == "big":
             made.byteswap()
+    return made
+
+
+def columns_of(frame: Any) -> tuple[Sequence[int], Column, Column, Column]:
+    """(series, steps, times, values) of a Frame, the values row by row."""
+    numbers = list(frame.series)
+    data = _packed_fields(frame.SerializeToString())
+    return numbers, _column(data[2], "q"), _column(data[3], "q"), _column(data[4], "d")
+
+
+def concatenated(columns: Sequence[Column]) -> Column:
+    """One behind the other."""
+    np = _numpy()
+    if np is not None:
+        return np.concatenate(columns)
+    made = array(columns[0].typecode)
+    for column in columns:
+        made.extend(column)
     return made
 
 

@@ -24,6 +24,7 @@ from runwire_server.metrics.columns import Columns
 from runwire_server.metrics.intake import Entry, Points
 from runwire_server.retry import TransactionConflict
 from runwire_server.store import run as run_store
+from runwire_server.store import run_change
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import experiments, metric_frames, metric_writers, runs
 
@@ -274,6 +275,8 @@ class Group:
     def _write_entries(self, entry: Entry) -> None:
         """Params, tags and inputs; what was removed first may be set again in the same batch."""
         tx, run_id = self._tx, entry.run_id
+        if entry.removed_tags or entry.params or entry.tags or entry.inputs:
+            run_change.note(tx, run_id)
         faults: list[tuple[str, Fault]] = []
         if entry.removed_tags:
             run_store.remove_tags(tx, run_id, entry.removed_tags)
@@ -329,6 +332,9 @@ class Group:
         ]
         if touched:
             self._tx.execute(_TOUCH_RUNS, touched)
+        for run_id, run in self._runs.items():
+            if run.touched and run.state == Run.STATE_LOST:
+                run_change.note(self._tx, run_id)
         for run_id in _sorted_pending(self._runs.items()):
             run_store.finish_if_reached(self._tx, run_id)
 

@@ -15,11 +15,12 @@ from runwire.v1.metric_service_pb2 import (
     ListSeriesResponse,
     MetricStorage,
     ReadSeriesRequest,
+    TailSeriesRequest,
     WriteAdvice,
 )
 
 from runwire_server.limits import LIMITS
-from runwire_server.metrics import intake, read, series, storage
+from runwire_server.metrics import intake, read, series, storage, tail
 from runwire_server.metrics.agenda import IDLE_S
 from runwire_server.metrics.backlog import Backlog
 from runwire_server.metrics.catalogue import Catalogue
@@ -28,9 +29,12 @@ from runwire_server.metrics.commit import Committed
 from runwire_server.metrics.folder import Folder, Outcome
 from runwire_server.metrics.refresher import Refresher
 from runwire_server.metrics.summaries import Summaries
+from runwire_server.metrics.tail import Tail
 from runwire_server.metrics.writer import GroupWriter
 from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Database
+from runwire_server.store.live import Live
+from runwire_server.store.pulse import Pulse
 from runwire_server.store.tables import metric_writers
 
 QUEUE_BYTES = 64 << 20
@@ -71,6 +75,7 @@ class Engine:
         self._refresher = Refresher(self._summaries, refresh_delay_s)
         self._folder = Folder(db, self._summaries, idle_s=fold_idle_s)
         self._writer = GroupWriter(db, self._backlog, Catalogue(max_series), self._remember)
+        self._pulse = Pulse(lambda run_ids: tail.heads(db, run_ids), "runwire-tails")
         self._stop_requested: OrderedDict[str, bool] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -85,6 +90,7 @@ class Engine:
         self._writer.join()
         self._refresher.close()
         self._folder.close()
+        self._pulse.close()
 
     def submit(
         self,
@@ -150,6 +156,12 @@ class Engine:
         """As ``read.read_series``."""
         return read.read_series(self._db, self._summaries, request)
 
+    def tail_series(
+        self, request: TailSeriesRequest, drain: threading.Event, lasts_s: float
+    ) -> Live[bytes]:
+        """A call that follows runs; see ``Live`` and ``Tail`` for what it raises."""
+        return Live(Tail(self._db, request), self._pulse, drain, lasts_s)
+
     def compact(self, run_id: str) -> CompactMetricsResponse:
         """Fold a run and remove its folded frames, as much as fits in ``COMPACT_S``.
 
@@ -184,5 +196,6 @@ class Engine:
                 self._stop_requested.move_to_end(run_id)
             while len(self._stop_requested) > _REMEMBERED_RUNS:
                 self._stop_requested.popitem(last=False)
+        self._pulse.ring()
         self._refresher.note(committed.got)
         self._folder.note(committed.got)

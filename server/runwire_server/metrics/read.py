@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from runwire.v1.metric_service_pb2 import ReadSeriesRequest, ReadSeriesResponse
 
-from runwire_server.errors import ServiceError
+from runwire_server.errors import DataDamaged, ServiceError
 from runwire_server.metrics import read_place
 from runwire_server.metrics.read_place import Place
 from runwire_server.metrics.read_plan import Plan
@@ -18,6 +18,8 @@ from runwire_server.metrics.series import live_run, select_series
 from runwire_server.metrics.sheets import Sheets
 from runwire_server.metrics.stretch import Columns
 from runwire_server.metrics.summaries import Summaries
+from runwire_server.metrics.tail_cursor import Cursor
+from runwire_server.metrics.tail_cursor import Place as TailPlace
 from runwire_server.metrics.window import Window, windows
 from runwire_server.store.database import Database
 
@@ -44,20 +46,52 @@ def read_series(db: Database, summaries: Summaries, request: ReadSeriesRequest) 
     """
     plan = Plan.of(request)
     with db.read() as tx:
-        found = [live_run(tx, run_id, "select.run_ids") for run_id in plan.run_ids]
-    summaries.refresh(run_ids=plan.run_ids)
-    if plan.resume is not None and plan.resume.run >= len(found):
+        found = [live_run(tx, run_id, "select.run_ids") for run_id in plan.selection.run_ids]
+    summaries.refresh(run_ids=plan.selection.run_ids)
+    resume = plan.resume
+    if resume is not None and (
+        resume.run >= len(found) or len(resume.until) not in (0, len(found))
+    ):
         raise read_place.damaged()
     with db.read() as tx:
         range = plan.range(tx, found)
-    return _Reading(db, plan, found, range).responses()
+    reading = _Reading(db, plan, found, range)
+    return _with_cursor(reading.responses(), reading.cursor)
+
+
+def _with_cursor(responses: Iterator[bytes], cursor: bytes) -> Iterator[bytes]:
+    """The last response has the cursor. That is the last field of all, so that it can be
+    put behind the others."""
+    held = None
+    try:
+        for response in responses:
+            if held is not None:
+                yield held
+            held = response
+    except DataDamaged:
+        if held is not None:
+            yield held
+        raise
+    if held is not None:
+        yield held + ReadSeriesResponse(cursor=cursor).SerializeToString()
 
 
 class _Reading:
     def __init__(self, db: Database, plan: Plan, runs: Sequence[sa.Row[Any]], range: Range):
         self._db, self._plan, self._runs, self._range = db, plan, runs, range
         self._grid = plan.grid(range)
+        told = plan.resume.until if plan.resume else ()
+        self._until = list(told) or [run.last_arrival for run in runs]
         self._damaged: dict[object, ServiceError] = {}
+
+    @property
+    def cursor(self) -> bytes:
+        """Where a tail goes on; empty where what was read before is not known."""
+        if self._plan.resume is not None and not self._plan.resume.until:
+            return b""
+        selection = self._plan.selection
+        places = map(TailPlace.behind, self._until)
+        return Cursor(dict(zip(selection.run_ids, places, strict=True)), selection.digest).bytes
 
     def responses(self) -> Iterator[bytes]:
         first = self._plan.resume.run if self._plan.resume else 0
@@ -86,8 +120,8 @@ class _Reading:
                 rows = select_series(
                     tx,
                     self._runs[index].run_id,
-                    keys=self._plan.keys,
-                    prefixes=self._plan.prefixes,
+                    keys=self._plan.selection.keys,
+                    prefixes=self._plan.selection.prefixes,
                     after=after,
                     limit=SERIES_A_QUERY,
                 )
@@ -109,7 +143,7 @@ class _Reading:
         total = sum(series.points for series in group)
         most = MAX_HELD_POINTS * len(group) // (len(group) + AXIS_COLUMNS)
         with self._db.read() as tx:
-            whole = self._plan.window(run, self._range)
+            whole = self._plan.window(run, self._range, self._until[index])
             parts = windows(tx, run.run_id, whole, total, most)
         loaded = (self._load(run.run_id, group, part) for part in parts)
         if self._plan.reduces:
@@ -165,7 +199,8 @@ class _Reading:
         while start < total or last:
             end = min(start + most, total)
             done = last and end == total
-            place = Place(index, key, sent + end, done, self._range)
+            told = self._until if len(self._until) <= read_place.MAX_TOLD else ()
+            place = Place(index, key, sent + end, done, self._range, told)
             head = ReadSeriesResponse(
                 run_id=self._runs[index].run_id,
                 key=key,

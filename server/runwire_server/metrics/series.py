@@ -11,6 +11,7 @@ from runwire.v1.metric_service_pb2 import ListSeriesRequest, ListSeriesResponse
 
 from runwire_server.errors import Deleted, NotFound
 from runwire_server.metrics.keys import key_id
+from runwire_server.metrics.selection import Selection
 from runwire_server.store import page
 from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Database, Transaction
@@ -24,10 +25,13 @@ VERY_MANY = 20_000
 
 
 def live_run(tx: Transaction, run_id: str, field: str = "run_id") -> sa.Row[Any]:
-    """The run's row (run_id, start_time, create_time). Raises ``NotFound``, ``Deleted``,
-    ``FieldInvalid``."""
+    """The run's row (run_id, start_time, create_time, last_arrival). Raises ``NotFound``,
+    ``Deleted``, ``FieldInvalid``."""
     check_run_id(field, run_id)
-    columns = (runs.c.run_id, runs.c.start_time, runs.c.create_time, runs.c.delete_time)
+    columns = [
+        runs.c[name]
+        for name in ("run_id", "start_time", "create_time", "delete_time", "last_arrival")
+    ]
     row = tx.execute(sa.select(*columns).where(runs.c.run_id == run_id)).one_or_none()
     if row is None:
         raise NotFound("run", run_id)
@@ -87,14 +91,7 @@ def _before_end(prefix: str) -> list[sa.ColumnElement[bool]]:
     return [metric_keys.c.name < end]
 
 
-def extent(
-    tx: Transaction,
-    run_ids: Sequence[str],
-    keys: Sequence[str],
-    prefixes: Sequence[str],
-    *,
-    by_time: bool,
-) -> Iterator[sa.Row[Any]]:
+def extent(tx: Transaction, selection: Selection, *, by_time: bool) -> Iterator[sa.Row[Any]]:
     """(run_id, least, greatest) of the steps or times of the selected series, one row for each
     run that has any."""
     table = metric_summaries.c
@@ -104,9 +101,10 @@ def extent(
             table.run_id, sa.func.min(low).label("least"), sa.func.max(high).label("greatest")
         )
         .join_from(metric_summaries, metric_keys, metric_keys.c.key_id == table.key_id)
-        .where(*_selected(keys, prefixes))
+        .where(*_selected(selection.keys, selection.prefixes))
         .group_by(table.run_id)
     )
+    run_ids = selection.run_ids
     for start in range(0, len(run_ids), _IN):
         yield from tx.execute(query.where(table.run_id.in_(run_ids[start : start + _IN])))
 

@@ -47,7 +47,7 @@ class BlockPiece(NamedTuple):
     @classmethod
     def of(cls, key_ids: Ints, block: Block, window: Window) -> BlockPiece | None:
         axis = block.axis
-        inside = window.inside(axis.steps, axis.times)
+        inside = window.inside(axis.steps, axis.times, axis.arrivals)
         if inside is None:
             return cls(key_ids, axis.steps, axis.times, axis.arrivals, block, None)
         if not inside.any():

@@ -19,6 +19,7 @@ from runwire_server.metrics.alone import Alone
 from runwire_server.metrics.outstanding import chunk_end, decoded, read_frames
 from runwire_server.metrics.tally import Tally
 from runwire_server.retry import TransactionConflict, retrying
+from runwire_server.store import run_change
 from runwire_server.store.database import Database, Transaction
 from runwire_server.store.tables import metric_summaries, runs
 
@@ -101,7 +102,9 @@ def _store(tx: Transaction, run_id: str, found: Tally, after: int, until: int) -
         _upsert(tx, run_id, run.experiment_id, merged)
     stale = until < run.last_arrival
     update = runs.update().where(runs.c.run_id == run_id)
-    tx.execute(update.values(summarized_arrival=until, summaries_stale=stale))
+    # Those who watch are told of metrics when these are summed up: about once a second.
+    changed = run_change.draw(tx, run_id)
+    tx.execute(update.values(summarized_arrival=until, summaries_stale=stale, **changed))
 
 
 def _stored(tx: Transaction, run_id: str, key_ids: frames.Ints) -> Tally:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,9 @@ _AS_WRITTEN = sa.text(
 _VACUUMED_PAGES = 2048
 
 
+Ending = Callable[["Transaction", Collection[str]], None]
+
+
 class Transaction:
     """One open transaction. ``now`` (µs) is the same for everything it writes."""
 
@@ -61,6 +64,15 @@ class Transaction:
         self._connection = connection
         self.now = time.time_ns() // 1000
         self.is_postgres = connection.dialect.name == "postgresql"
+        self._endings: dict[Ending, dict[str, None]] = {}
+
+    def at_end(self, ending: Ending, key: str) -> None:
+        """Before it commits, call ``ending(tx, keys)`` once, with all keys that were given."""
+        self._endings.setdefault(ending, {})[key] = None
+
+    def finish(self) -> None:
+        for ending, keys in self._endings.items():
+            ending(self, keys)
 
     def execute(
         self,
@@ -183,12 +195,14 @@ class Database:
         """
         with _translated(), self._group.join() if self._group else self._begin() as tx:
             yield tx
+            tx.finish()
 
     @contextmanager
     def write_alone(self) -> Iterator[Transaction]:
         """The same for long blocks, which nobody else's commit should wait for."""
         with _translated(), self._begin() as tx:
             yield tx
+            tx.finish()
 
     @contextmanager
     def _begin(self) -> Iterator[Transaction]:

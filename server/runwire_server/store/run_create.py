@@ -8,7 +8,7 @@ from runwire.v1.run_pb2 import Run
 
 from runwire_server.errors import FieldInvalid, TooLarge
 from runwire_server.limits import check_value
-from runwire_server.store import experiment, experiment_row, run_row
+from runwire_server.store import experiment, experiment_row, run_change, run_row
 from runwire_server.store.check import check_entries, check_name, check_run_id, experiment_key
 from runwire_server.store.database import Transaction
 from runwire_server.store.experiment_row import DEFAULT_ID
@@ -87,6 +87,7 @@ def _values(tx: Transaction, run_id: str, experiment_id: int, draft: Run) -> dic
         "start_time": from_proto("run.start_time", draft.start_time) if has_start else tx.now,
         "summaries_stale": False,
         "revision": 1,
+        **run_change.draw(tx, run_id),
     }
 
 

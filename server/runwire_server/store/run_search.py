@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from runwire.v1.run_pb2 import Run
-from runwire.v1.run_service_pb2 import RunView, SearchRunsRequest
+from runwire.v1.run_service_pb2 import RunView, SearchRunsRequest, WatchRunsRequest
 
 from runwire_server.errors import FieldInvalid
 from runwire_server.store import experiment
@@ -28,6 +28,8 @@ from runwire_server.store.tables import experiments, runs
 MAX_EXPERIMENTS = 10_000
 MAX_COLUMNS = 1000
 FEW_EXPERIMENTS = 100
+Scoped = SearchRunsRequest | WatchRunsRequest
+
 # So many runs of a page are in memory at once before their messages are counted.
 RUNS_AT_ONCE = 250
 
@@ -40,13 +42,13 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
     its limit. With ``columns`` a run carries them, beside what the view brings. Raises
     ``FieldInvalid``, ``FilterSyntax``, ``PageTokenMismatch``.
     """
-    columns = _columns(request.columns)
+    columns = checked_columns(request.columns)
     page = partial(
         search_rows,
         tx,
         RUNS,
         scope=[] if request.show_deleted else [runs.c.delete_time.is_(None)],
-        home=_home(tx, request),
+        home=home(tx, request, show_deleted=request.show_deleted),
         filter=request.filter,
         order_by=request.order_by,
         page_token=request.page_token,
@@ -63,7 +65,7 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
     found = fit(
         run
         for some in chunks(rows, RUNS_AT_ONCE)
-        for run in _with_data(tx, some, request.view, columns, names)
+        for run in with_data(tx, some, request.view, columns, names)
     )
     if len(found) < len(rows):
         _, token = page(page_size=len(found))
@@ -76,7 +78,7 @@ def shows_metrics(request: SearchRunsRequest) -> bool:
     return request.view == RunView.RUN_VIEW_FULL or "metric" in texts
 
 
-def experiment_keys(request: SearchRunsRequest) -> list[int] | None:
+def experiment_keys(request: Scoped) -> list[int] | None:
     """The experiments that are named, as stored; None for all. Raises ``FieldInvalid``."""
     if not request.experiment_ids:
         return None
@@ -86,13 +88,14 @@ def experiment_keys(request: SearchRunsRequest) -> list[int] | None:
     return sorted(keys)
 
 
-def _with_data(
+def with_data(
     tx: Transaction,
     rows: Sequence[RunRow],
     view: RunView,
     columns: Sequence[Key],
     names: dict[int, str],
 ) -> list[Run]:
+    """The runs as a view shows them, with these columns beside."""
     run_ids = [row.run_id for row in rows]
     data = Data(names=names)
     if view == RunView.RUN_VIEW_FULL:
@@ -101,7 +104,8 @@ def _with_data(
     return [message(row, data) for row in rows]
 
 
-def _columns(columns: Sequence[str]) -> list[Key]:
+def checked_columns(columns: Sequence[str]) -> list[Key]:
+    """Raises ``FieldInvalid``, ``FilterSyntax``."""
     if len(columns) > MAX_COLUMNS:
         raise FieldInvalid("columns", f"more than {MAX_COLUMNS} columns")
     keys = parse_columns(columns)
@@ -111,13 +115,14 @@ def _columns(columns: Sequence[str]) -> list[Key]:
     return keys
 
 
-def _home(tx: Transaction, request: SearchRunsRequest) -> Scope:
-    """Which experiments, as few values where they are few: these the databases plan better."""
+def home(tx: Transaction, request: Scoped, *, show_deleted: bool) -> Scope:
+    """Which experiments a request names, or those of its workspace; as few values where they
+    are few: these the databases plan better. ``show_deleted``: those in the trash too."""
     keys, key = experiment_keys(request), experiments.c.experiment_id
-    if keys is not None and request.show_deleted:
+    if keys is not None and show_deleted:
         return partial(_among, keys)
     found = sa.select(key)
-    if not request.show_deleted:
+    if not show_deleted:
         found = found.where(experiments.c.delete_time.is_(None))
     if keys is not None:
         return partial(_among, tx.execute(found.where(key.in_(keys))).scalars().all())

@@ -33,6 +33,7 @@ __all__ = [
     "RUNS",
     "Key",
     "Kind",
+    "matching",
     "parse_columns",
     "search",
 ]
@@ -88,3 +89,20 @@ def search(
         return rows, ""
     last = rows[limit - 1]
     return rows[:limit], page.encode(last[-len(order) :], query_hash)
+
+
+def matching(
+    tx: Transaction,
+    schema: Schema,
+    *,
+    scope: Sequence[sa.ColumnElement[bool]],
+    filter: str,
+    order: Sequence[sa.ColumnElement[Any]],
+    limit: int,
+) -> Sequence[sa.Row[Any]]:
+    """The first rows that a filter finds, without pages. Raises ``FilterSyntax``."""
+    query = Query(schema, tx.bytewise)
+    expression = parse(filter)
+    conditions = [*scope, *(query.where(expression) if expression else ())]
+    statement = sa.select(*schema.table.columns).select_from(query.source).where(*conditions)
+    return tx.execute(statement.order_by(*order).limit(limit)).all()

@@ -110,14 +110,26 @@ runs = Table(
     # two numbers would have to be written with every batch.
     Column("summaries_stale", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    # Of its last change that watchers are told of: store/run_change.py.
+    Column("change_shard", Integer, nullable=False, server_default=text("0")),
+    Column("change_revision", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_runs_experiment_id_start_time", "experiment_id", "start_time", "run_id"),
     Index("ix_runs_parent_run_id", "parent_run_id"),
+    Index("ix_runs_change_shard_change_revision", "change_shard", "change_revision"),
     Index(
         "ix_runs_stale",
         "experiment_id",
         sqlite_where=text("summaries_stale"),
         postgresql_where=text("summaries_stale"),
     ),
+)
+
+# The rows that changes of runs lock to draw their revisions.
+run_revisions = Table(
+    "run_revisions",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
 )
 
 run_params = Table(

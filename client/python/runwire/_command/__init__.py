@@ -17,7 +17,8 @@ from runwire._command.options import CommandParser, common
 COMMANDS = {
     "experiments": ("experiments", "list, create, change, delete and restore experiments"),
     "runs": ("runs", "list, search, show, compare, change, stop and delete runs"),
-    "metrics": ("metrics", "list and draw the metrics of a run, or export their points"),
+    "metrics": ("metrics", "list, draw and follow the metrics of a run, or export their points"),
+    "top": ("top", "show what is running now, live: state, speed and metrics"),
     "artifacts": ("artifacts", "list, fetch, send and remove files of a run or model version"),
     "models": ("models", "publish model versions, move aliases and stages, resolve references"),
     "sync": ("sync", "send what an offline or killed job has left"),

@@ -107,11 +107,7 @@ class Watch:
         return matching(
             tx,
             RUNS,
-            scope=[
-                *changed,
-                home(tx, self._request, show_deleted=False)(runs.c.experiment_id),
-                there,
-            ],
+            scope=[*changed, within(runs.c.experiment_id), there],
             filter=self._request.filter,
             order=[runs.c.change_revision],
             limit=PAGE,

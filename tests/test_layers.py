@@ -26,6 +26,7 @@ LAYERS: dict[str, set[str]] = {
     "retry": {"errors"},
     "settings": set(),
     "telemetry": set(),
+    "allocator": set(),
     # One layer in two packages: the engine keeps its tables in the store's transactions,
     # and search reads the engine's summaries.
     "store": {"errors", "limits", "retry", "metrics"},
@@ -43,7 +44,9 @@ LAYERS: dict[str, set[str]] = {
     },
     "gc": {"errors", "metrics", "retry", "store"},
     "workers": {"__main__", "app", "settings", "telemetry"},
-    "__main__": {"app", "errors", "settings", "telemetry", "transport", "web", "workers"},
+    "__main__": {
+        *("allocator", "app", "errors", "settings", "telemetry", "transport", "web", "workers"),
+    },
 }
 # Layer -> what it may import of others' packages, beside the standard library.
 PACKAGES: dict[str, set[str]] = {

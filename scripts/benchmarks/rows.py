@@ -6,7 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import anchors, crash, forks, ingest, live, logging_calls, stalls, start, storage
+from benchmarks import (
+    anchors,
+    crash,
+    creation,
+    forks,
+    ingest,
+    live,
+    logging_calls,
+    reads,
+    search,
+    stalls,
+    start,
+    storage,
+)
 from benchmarks.work import Work
 
 Figures = dict[str, Any]
@@ -96,11 +109,40 @@ ROWS: dict[str, Row] = {
         storage.kept_size,
         "20 keys, bytes a point <= 3.5",
     ),
+    "R1": row(
+        "1,000,000 points of one series to numpy arrays of the client",
+        reads.one_series,
+        "from frames, ms <= 50",
+        "from blocks, ms <= 50",
+    ),
+    "R2": row(
+        "200 series of 100,000 points reduced to 2,000 each, in the client",
+        reads.reduced,
+        "BUCKETS from frames, ms <= 250",
+        "BUCKETS from blocks, ms <= 250",
+        "SHAPE from frames, ms <= 250",
+        "SHAPE from blocks, ms <= 250",
+        "series whose extremes are not exact <= 0",
+    ),
     "R3": row(
         "a point to whoever follows its run: a batch of one, and a fluent call",
         live.tail_latency,
         "LogBatch sent to visible, p50 ms <= 100",
         "log call to visible, p50 ms <= 250",
+    ),
+    "R4": row(
+        "search over 100,000 runs: the first 100 results",
+        search.filtered_search,
+        "SQLite: slowest p50, ms <= 50",
+        "PostgreSQL: slowest p50, ms <= 50",
+    ),
+    "R5": row(
+        "paging through 100,000 runs with ten params and metrics each, FULL view; get_run",
+        search.page_runs,
+        "SQLite: FULL runs/s >= 20_000",
+        "PostgreSQL: FULL runs/s >= 20_000",
+        "SQLite: get_run, p50 ms <= 1.0",
+        "PostgreSQL: get_run, p50 ms <= 1.0",
     ),
     "S1": row(
         "server start to first answer, idle memory, runwire --help",
@@ -119,6 +161,11 @@ ROWS: dict[str, Row] = {
         "a run of 10^8 points from the trash to free space",
         storage.delete_run,
         "seconds until the space is back <= 5.0",
+    ),
+    "S5": row(
+        "runs made by 8 client processes",
+        creation.create_runs,
+        "runs/s >= 1_500",
     ),
     "shapes": row("a run with 10^9 points, and one with 1,000,000 keys", storage.big_run),
 }

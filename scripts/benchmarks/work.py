@@ -21,16 +21,17 @@ class Work:
         return full // 10 if self.quick else full
 
     @contextmanager
-    def server(self) -> Iterator[str]:
-        """A server process with default settings: SQLite, synchronous=FULL. Yields grpc://…"""
-        with self.server_process() as (_, uri):
+    def server(self, *arguments: str) -> Iterator[str]:
+        """A server process, but for arguments with default settings: SQLite, synchronous=FULL.
+        Yields grpc://…"""
+        with self.server_process(*arguments) as (_, uri):
             yield uri
 
     @contextmanager
-    def server_process(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    def server_process(self, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """The same, for work that stops or kills it."""
         command = [sys.executable, "-m", "runwire_server", "--port", "-1", "--grpc-port", "0"]
-        command += ["--log-level", "warning"]
+        command += ["--log-level", "warning", *arguments]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, cwd=self.folder
         ) as process:

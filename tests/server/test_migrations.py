@@ -17,15 +17,29 @@ from runwire_server.metrics import frames
 from runwire_server.metrics.keys import key_id
 from runwire_server.store import migrations
 from runwire_server.store.database import Database
+from runwire_server.store.search import RUNS, search
 from runwire_server.store.tables import metadata
 
 from server.batches import losses, points, running, send, series
+from server.trials import TRIALS, found, insert_run
 
 
+# SQLAlchemy does not reflect indexes over expressions on SQLite; their names are compared below.
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_migrations_lead_to_exactly_the_tables(db: Database) -> None:
     with db.read() as tx:
         context = MigrationContext.configure(tx.connection)
         assert compare_metadata(context, metadata) == []
+
+
+def test_migrations_lead_to_the_indexes_over_expressions(db: Database) -> None:
+    catalogue = (
+        "SELECT indexname FROM pg_indexes" if db.is_postgres else "SELECT name FROM sqlite_master"
+    )
+    with db.read() as tx:
+        names = set(tx.execute(sa.text(catalogue)).scalars())
+    wanted = {index.name for table in metadata.tables.values() for index in table.indexes}
+    assert wanted <= names
 
 
 def test_head_is_the_newest_migration() -> None:
@@ -104,3 +118,19 @@ def test_metrics_of_the_first_schema_keep_their_points_and_order(db: Database) -
         assert send(engine, RUN, losses(3, 50.0, first_step=5), "a").committed_sequence == 3
         values = [value for *_, value in points(engine, RUN)]
         assert values == [20.0, 30.0, 10.0, 40.0, 50.0]
+
+
+def test_runs_of_the_second_schema_are_found_by_the_indexes_of_the_third(db: Database) -> None:
+    with db.write_alone() as tx:
+        metadata.drop_all(tx.connection)
+        tx.execute(sa.text("DROP TABLE alembic_version"))
+    migrations.upgrade(db, "0002")
+    with db.write() as tx:
+        for trial in TRIALS:
+            insert_run(tx, trial)
+    assert migrations.upgrade(db)
+    with db.read() as tx:
+        for filter in ("params.p = 'a'", "params.p = 10", "tags.t = 'ab'", "metrics.m > 0.2"):
+            rows, _ = search(tx, RUNS, filter=filter, home=lambda column: column.in_([1, 2]))
+            assert [row.run_id for row in rows] == found(tx, filter)
+            assert rows

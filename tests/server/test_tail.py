@@ -29,8 +29,8 @@ from runwire_server.store.live import Live
 from runwire_server.store.pulse import Pulse
 from runwire_server.store.tables import metric_frames
 
-from server.batches import batch, fold, frame, losses, new_run, points, running, trim
-from server.test_fold import KEYS, SENDS, shrink
+from server.batches import KEYS, batch, fold, frame, losses, new_run, points, running, shrink, trim
+from server.test_fold import SENDS
 
 Told = dict[str, list[tuple[int, int, bytes]]]
 

@@ -71,13 +71,13 @@ def _until(listed: Sequence[sa.Row[Any]], widths: dict[int, int]) -> int:
 
 
 def _rows(
-    block: block_store.Block, number: int, sets: dict[int, Ints], columns: Wanted, wanted: Ints
+    block: block_store.Decoded, number: int, sets: dict[int, Ints], columns: Wanted, wanted: Ints
 ) -> Iterable[Rows]:
     if number == SCATTERED:
         return block_store.scattered_rows(block, wanted)
     axis = block.axis
     key_ids = sets[number][list(columns.places)]
-    return [Rows(key_ids, axis.steps, axis.times, axis.arrivals, np.stack(block.columns))]
+    return [Rows(key_ids, axis.steps, axis.times, axis.arrivals, block.values)]
 
 
 def _arrived(part: Rows, after: int, until: int) -> Iterable[Rows]:

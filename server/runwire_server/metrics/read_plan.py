@@ -110,8 +110,10 @@ class Plan:
 
     def window(self, run: sa.Row[Any], range: Range) -> Window:
         """What is wanted of a run, in its own times or steps. Of a reduced read no more than
-        its buckets cover."""
-        start, end = (range.start, range.end) if self.reduces else (self.start, self.end)
+        its buckets cover: these reach further where nothing was asked for."""
+        start, end = self.start, self.end
+        if self.reduces:
+            start, end = range.start, range.end if end is None else min(range.end, end)
         return _window(self.by_time, start, end, self.origin(run))
 
     def grid(self, range: Range) -> Grid:

@@ -6,7 +6,7 @@ import numpy as np
 from runwire.v1.metric_service_pb2 import ReadSeriesResponse
 
 from runwire_server.metrics.reduce import Buckets, Grid
-from runwire_server.metrics.sheets import Columns
+from runwire_server.metrics.stretch import Columns
 from runwire_server.metrics.wire import Column, nested, packed
 
 _POINTS, _BUCKETS = (

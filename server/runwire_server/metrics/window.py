@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from runwire_server.metrics.frames import Ints
 from runwire_server.metrics.rows import Rows
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import metric_blocks, metric_frames
@@ -28,21 +29,20 @@ class Window:
 
     def clip(self, rows: Rows) -> Rows | None:
         """The rows inside; None: there is none."""
-        if self.start is None and self.end is None:
-            return rows
-        inside = self._inside(rows)
-        if inside.all():
+        inside = self.inside(rows.steps, rows.times)
+        if inside is None:
             return rows
         return rows.take(inside) if inside.any() else None
 
-    def _inside(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        axis = rows.times if self.by_time else rows.steps
+    def inside(self, steps: Ints, times: Ints) -> npt.NDArray[np.bool_] | None:
+        """Which rows are; None: all."""
+        axis = times if self.by_time else steps
         inside = np.ones(len(axis), bool)
         if self.start is not None:
             inside &= axis >= self.start
         if self.end is not None:
             inside &= axis < self.end
-        return inside
+        return None if inside.all() else inside
 
     def overlap(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
         """Conditions on frames or blocks without which no row of theirs can be inside."""

@@ -17,7 +17,6 @@ from runwire.v1.run_service_pb2_grpc import RunServiceServicer
 from runwire_server.metrics import Engine
 from runwire_server.services.lifetime import lasts_s
 from runwire_server.store import run
-from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Database
 from runwire_server.store.live import Live
 from runwire_server.store.pulse import Pulse
@@ -103,8 +102,10 @@ class RunService(RunServiceServicer):
 
     def _present(self, run_id: str, view: pb.RunView = pb.RUN_VIEW_FULL) -> Run:
         """The run as it is now; nothing of a run is shown before its metrics are refreshed."""
-        check_run_id("run_id", run_id)
-        if view != pb.RUN_VIEW_BASIC:
-            self._engine.refresh(run_ids=[run_id])
+        with self._db.read() as tx:
+            fresh = run.get_fresh(tx, run_id, view)
+        if fresh is not None:
+            return fresh
+        self._engine.refresh(run_ids=[run_id])
         with self._db.read() as tx:
             return run.get(tx, run_id, view)

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from runwire_server.errors import Overloaded, StorageUnavailable
 from runwire_server.retry import ConnectionLost, TransactionConflict
+from runwire_server.store.group import GroupCommit
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -40,6 +41,15 @@ _SQLITE_STORAGE = {
 # PostgreSQL SQLSTATE classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _PG_CONFLICTS = {"40001", "40P01", "55P03"}
 _PG_STORAGE = {"53100": "the disk is full", "25006": "the database is read-only"}
+# https://www.postgresql.org/docs/current/explicit-joins.html
+_AS_WRITTEN = sa.text(
+    "SELECT set_config('join_collapse_limit', '1', true), "
+    + ", ".join(
+        f"set_config('{name}', 'off', true)"
+        for name in ("enable_hashjoin", "enable_mergejoin", "enable_seqscan", "enable_bitmapscan",
+                     "enable_sort", "jit")
+    )
+)  # fmt: skip
 # 32 MiB of them.
 _VACUUMED_PAGES = 2048
 
@@ -57,7 +67,7 @@ class Transaction:
         self._endings: dict[Ending, dict[str, None]] = {}
 
     def at_end(self, ending: Ending, key: str) -> None:
-        """Before it commits, call ``ending(tx, keys)`` once, with all keys that were given."""
+        """Before its block ends, call ``ending(tx, keys)`` once, with all keys that were given."""
         self._endings.setdefault(ending, {})[key] = None
 
     def finish(self) -> None:
@@ -70,6 +80,11 @@ class Transaction:
         parameters: Sequence[dict[str, Any]] | dict[str, Any] | None = None,
     ) -> sa.CursorResult[Any]:
         return self._connection.execute(statement, parameters)
+
+    def tuples(self, statement: sa.Executable, **parameters: Any) -> list[Any]:
+        """All rows as the driver has them: for very many of them, and for columns of which
+        the driver's values are the right ones (text, numbers, bytes)."""
+        return list(self._connection.execute(statement, parameters).cursor.fetchall())
 
     def insert(self, table: sa.Table) -> Insert:
         """An INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
@@ -87,9 +102,36 @@ class Transaction:
         """The collation that orders text by its bytes, so that both databases agree."""
         return "C" if self.is_postgres else "BINARY"
 
+    def join_as_written(self) -> None:
+        """From here on tables are joined in the order in which a query names them, each row
+        of the left side looked up in the right one: for who knows that they are few."""
+        if self.is_postgres:
+            self._connection.execute(_AS_WRITTEN)
+
     def locked(self, query: sa.Select[Any]) -> sa.Select[Any]:
         """The query with its rows locked until commit (SQLite locks the whole file anyway)."""
         return query.with_for_update() if self.is_postgres else query
+
+    @contextmanager
+    def savepoint(self) -> Iterator[Transaction]:
+        """A transaction in this one (on SQLite): what raises in it leaves no trace."""
+        driver: Any = self._connection.connection.driver_connection
+        driver.execute("SAVEPOINT block")
+        try:
+            yield Transaction(self._connection)
+        except BaseException:
+            if self.is_open:
+                driver.execute("ROLLBACK TO block")
+            raise
+        finally:
+            if self.is_open:
+                driver.execute("RELEASE block")
+
+    @property
+    def is_open(self) -> bool:
+        """False where SQLite has rolled back by itself, as it does when the disk is full."""
+        driver: Any = self._connection.connection.driver_connection
+        return bool(driver.in_transaction)
 
     @property
     def connection(self) -> sa.Connection:
@@ -126,6 +168,7 @@ class Database:
             pool_pre_ping=self.is_postgres,
             hide_parameters=True,
         )
+        self._group = None if self.is_postgres else GroupCommit(self._begin, pool_timeout_s)
         if not self.is_postgres:
             sa.event.listen(self.engine, "connect", _set_up_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
@@ -146,22 +189,34 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A transaction that commits at the end of the block, or leaves no trace."""
+        """A transaction that is committed at the end of the block, or leaves no trace.
+
+        For short blocks: on SQLite those of several threads may be committed together.
+        """
+        with _translated(), self._group.join() if self._group else self._begin() as tx:
+            yield tx
+            tx.finish()
+
+    @contextmanager
+    def write_alone(self) -> Iterator[Transaction]:
+        """The same for long blocks, which nobody else's commit should wait for."""
+        with _translated(), self._begin() as tx:
+            yield tx
+            tx.finish()
+
+    @contextmanager
+    def _begin(self) -> Iterator[Transaction]:
         if self.is_postgres:
-            with _translated(), self.engine.begin() as connection:
-                tx = Transaction(connection)
-                yield tx
-                tx.finish()
+            with self.engine.begin() as connection:
+                yield Transaction(connection)
             return
         if not self._sqlite_writer.acquire(timeout=self._pool_timeout_s):
             raise Overloaded(what="the database is busy")
         try:
-            with _translated(), self.engine.connect() as connection:
+            with self.engine.connect() as connection:
                 connection = connection.execution_options(runwire_write=True)
                 with connection.begin():
-                    tx = Transaction(connection)
-                    yield tx
-                    tx.finish()
+                    yield Transaction(connection)
         finally:
             self._sqlite_writer.release()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from runwire.v1.run_pb2 import Run
@@ -15,6 +16,7 @@ from runwire_server.store.check import experiment_key
 from runwire_server.store.database import Transaction
 from runwire_server.store.filter_tree import Key, Kind
 from runwire_server.store.fit import fit
+from runwire_server.store.ranges import Scope
 from runwire_server.store.run_data import chunks
 from runwire_server.store.run_message import message
 from runwire_server.store.run_read import Data
@@ -25,6 +27,7 @@ from runwire_server.store.tables import experiments, runs
 
 MAX_EXPERIMENTS = 10_000
 MAX_COLUMNS = 1000
+FEW_EXPERIMENTS = 100
 Scoped = SearchRunsRequest | WatchRunsRequest
 
 # So many runs of a page are in memory at once before their messages are counted.
@@ -40,12 +43,12 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
     ``FieldInvalid``, ``FilterSyntax``, ``PageTokenMismatch``.
     """
     columns = checked_columns(request.columns)
-    alive = [] if request.show_deleted else [runs.c.delete_time.is_(None)]
     page = partial(
         search_rows,
         tx,
         RUNS,
-        scope=[*home(tx, request, show_deleted=request.show_deleted), *alive],
+        scope=[] if request.show_deleted else [runs.c.delete_time.is_(None)],
+        home=home_of(tx, request, show_deleted=request.show_deleted),
         filter=request.filter,
         order_by=request.order_by,
         page_token=request.page_token,
@@ -58,10 +61,11 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
         ),
     )
     rows, token = page(page_size=request.page_size)
+    names: dict[int, str] = {}
     found = fit(
         run
         for some in chunks(rows, RUNS_AT_ONCE)
-        for run in with_data(tx, some, request.view, columns)
+        for run in with_data(tx, some, request.view, columns, names)
     )
     if len(found) < len(rows):
         _, token = page(page_size=len(found))
@@ -85,11 +89,16 @@ def experiment_keys(request: Scoped) -> list[int] | None:
 
 
 def with_data(
-    tx: Transaction, rows: Sequence[RunRow], view: RunView, columns: Sequence[Key]
+    tx: Transaction,
+    rows: Sequence[RunRow],
+    view: RunView,
+    columns: Sequence[Key],
+    names: dict[int, str],
 ) -> list[Run]:
-    """The runs as a view shows them, with these columns beside."""
+    """The runs as a view shows them, with these columns beside. ``names``: of metrics, as
+    far as they were met."""
     run_ids = [row.run_id for row in rows]
-    data = Data()
+    data = Data(names=names)
     if view == RunView.RUN_VIEW_FULL:
         data.add_full(tx, run_ids)
     data.add_columns(tx, run_ids, columns)
@@ -107,18 +116,24 @@ def checked_columns(columns: Sequence[str]) -> list[Key]:
     return keys
 
 
-def home(tx: Transaction, request: Scoped, *, show_deleted: bool) -> list[sa.ColumnElement[bool]]:
-    """Conditions for the runs of the experiments that a request names, or of its workspace.
-    ``show_deleted``: experiments in the trash too."""
-    keys = experiment_keys(request)
-    column, key = runs.c.experiment_id, experiments.c.experiment_id
-    if keys is None:
-        workspace = experiment.workspace_of(request.workspace)
-        of_workspace = sa.select(key).where(experiments.c.workspace == workspace)
-        if not show_deleted:
-            of_workspace = of_workspace.where(experiments.c.delete_time.is_(None))
-        return [column.in_(of_workspace)]
+def home_of(tx: Transaction, request: Scoped, *, show_deleted: bool) -> Scope:
+    """Which experiments, as few values where they are few: these the databases plan better."""
+    keys, key = experiment_keys(request), experiments.c.experiment_id
+    if keys is not None and show_deleted:
+        return partial(_among, keys)
+    found = sa.select(key)
     if not show_deleted:
-        live = sa.select(key).where(key.in_(keys), experiments.c.delete_time.is_(None))
-        keys = [row.experiment_id for row in tx.execute(live)]
-    return [column == keys[0] if len(keys) == 1 else column.in_(keys)]
+        found = found.where(experiments.c.delete_time.is_(None))
+    if keys is not None:
+        return partial(_among, tx.execute(found.where(key.in_(keys))).scalars().all())
+    found = found.where(experiments.c.workspace == experiment.workspace_of(request.workspace))
+    few = tx.execute(found.limit(FEW_EXPERIMENTS + 1)).scalars().all()
+    return partial(_among, few if len(few) <= FEW_EXPERIMENTS else found)
+
+
+def _among(
+    keys: Sequence[int] | sa.Select[tuple[int]], column: sa.ColumnElement[Any]
+) -> sa.ColumnElement[bool]:
+    if isinstance(keys, Sequence) and len(keys) == 1:
+        return column == keys[0]
+    return column.in_(keys)

@@ -20,7 +20,7 @@ from runwire_server.retry import retrying
 from runwire_server.store import run_change, run_row
 from runwire_server.store.database import Database, Transaction
 from runwire_server.store.pulse import Pulse
-from runwire_server.store.run_search import checked_columns, home, with_data
+from runwire_server.store.run_search import checked_columns, home_of, with_data
 from runwire_server.store.search import RUNS, matching
 from runwire_server.store.tables import runs
 
@@ -95,7 +95,7 @@ class Watch:
             table = runs.c
             changed = (table.change_shard == shard, table.change_revision > self._seen[shard])
             rows = self._matching(tx, changed)
-            found = with_data(tx, rows, self._request.view, self._columns)
+            found = with_data(tx, rows, self._request.view, self._columns, {})
         revisions = [row.change_revision for row in rows]
         return list(zip(found, revisions, strict=True)), newest
 
@@ -106,7 +106,8 @@ class Watch:
         return matching(
             tx,
             RUNS,
-            scope=[*changed, *home(tx, self._request, show_deleted=False), there],
+            scope=[*changed, there],
+            home=home_of(tx, self._request, show_deleted=False),
             filter=self._request.filter,
             order=[runs.c.change_revision],
             limit=PAGE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import sqlalchemy as sa
@@ -62,12 +62,17 @@ class Pairs:
         """The row of this key as a table of its own, and the condition that joins it."""
         row = self.table.alias()
         owned = [row.c[column] == owner for column, owner in self.owner.items()]
+        return row, sa.and_(*owned, self.named(row, name))
+
+    @staticmethod
+    def named(row: sa.FromClause, name: str) -> sa.ColumnElement[bool]:
+        """Whether a row is of this key."""
         if "key_id" in row.c:
             # Here and not above: the package metrics is built on the package store.
             from runwire_server.metrics.keys import key_id
 
-            return row, sa.and_(*owned, row.c.key_id == key_id(name))
-        return row, sa.and_(*owned, row.c.key == name)
+            return row.c.key_id == key_id(name)
+        return row.c.key == name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ class Schema:
     default_order: str
     parent: tuple[sa.Table, sa.ColumnElement[bool]] | None = None
     parent_columns: tuple[sa.Label[object], ...] = ()
+    # Attributes by which an index finds rows, and the columns in whose order one has them.
+    indexed: tuple[sa.Column[object], ...] = ()
+    walkable: Mapping[Kind, str] = field(default_factory=dict)
 
     def attribute(self, key: Key, field: str) -> Attribute:
         """Raises ``FilterSyntax`` for a name that the noun does not have."""
@@ -162,6 +170,8 @@ RUNS = Schema(
         ),
     },
     default_order="start_time DESC",
+    indexed=(runs.c.run_id, runs.c.parent_run_id, runs.c.start_time),
+    walkable={Kind.ATTRIBUTE: "start_time", Kind.PARAM: "number", Kind.METRIC: "last"},
 )
 
 EXPERIMENTS = Schema(

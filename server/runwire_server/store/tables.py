@@ -31,6 +31,9 @@ from sqlalchemy import (
 # prefixes, ranges and paging alike.
 Name = Text().with_variant(Text(collation="C"), "postgresql")
 
+# So many characters of a param or tag are in an index.
+INDEXED = 64
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -136,6 +139,8 @@ run_params = Table(
     Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
     Column("number", Double),  # the value where it is a finite number, for filters
+    # A text is found by its beginning: an index's row has its limits.
+    Index("ix_run_params_value", "key", "number", text(f"substr(value, 1, {INDEXED})"), "run_id"),
 )
 
 run_tags = Table(
@@ -144,6 +149,7 @@ run_tags = Table(
     Column("run_id", String(32), primary_key=True),
     Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
+    Index("ix_run_tags_value", "key", text(f"substr(value, 1, {INDEXED})"), "run_id"),
 )
 
 run_inputs = Table(
@@ -176,6 +182,7 @@ metric_keys = Table(
     metadata,
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),  # hash of the name
     Column("name", Name, nullable=False),
+    Index("ix_metric_keys_name", "name"),
 )
 
 metric_writers = Table(
@@ -288,6 +295,7 @@ metric_summaries = Table(
     Column("mean", Double),
     Column("non_finite", BigInteger, nullable=False),
     Index("uq_metric_summaries_run_id_key_id", "run_id", "key_id", unique=True),
+    Index("ix_metric_summaries_last", "experiment_id", "key_id", "last", "run_id"),
 )
 
 # Artifacts --------------------------------------------------------------------

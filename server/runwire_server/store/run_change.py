@@ -21,6 +21,13 @@ from runwire_server.store.tables import run_revisions, runs
 # So many changes can commit at the same time, if they are of other shards.
 SHARDS = 64
 
+# Made once: to put it together would take as long as to run it.
+_NEXT = (
+    run_revisions.update()
+    .where(run_revisions.c.shard == sa.bindparam("of_shard"))
+    .values(revision=run_revisions.c.revision + sa.bindparam("count", type_=sa.BigInteger()))
+    .returning(run_revisions.c.revision)
+)
 _STAMP = (
     runs.update()
     .where(runs.c.run_id == sa.bindparam("of_run"))
@@ -65,11 +72,10 @@ def _drawn(tx: Transaction, shard: int, run_ids: Collection[str]) -> Iterable[di
 
 def _draw(tx: Transaction, shard: int, count: int) -> int:
     """The last of so many revisions of the shard; its row stays locked until commit."""
-    drawn = tx.insert(run_revisions).values(shard=shard, revision=count)
-    return int(
+    drawn = tx.execute(_NEXT, {"of_shard": shard, "count": count}).scalar()
+    if drawn is None:  # the first change of all in this shard
         tx.execute(
-            drawn.on_conflict_do_update(
-                index_elements=["shard"], set_={"revision": run_revisions.c.revision + count}
-            ).returning(run_revisions.c.revision)
-        ).scalar_one()
-    )
+            tx.insert(run_revisions).values(shard=shard, revision=0).on_conflict_do_nothing()
+        )
+        drawn = tx.execute(_NEXT, {"of_shard": shard, "count": count}).scalar_one()
+    return int(drawn)

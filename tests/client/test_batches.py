@@ -89,7 +89,7 @@ def test_a_batch_is_byte_for_byte_the_message(
     builder.remove_tag("old")
     dataset = DatasetInput(name="train", tags={"context": "train"})
     builder.add_input(dataset.SerializeToString())
-    sealed = builder.seal(sequence, position)
+    sealed = builder.seal(sequence, position - 1, position)
 
     message = MetricBatch(
         sequence=sequence,
@@ -103,6 +103,7 @@ def test_a_batch_is_byte_for_byte_the_message(
         removed_tags=["old"],
         inputs=[dataset],
         position=position,
+        after_position=position - 1,
     )
     for number, key in enumerate(keys, 1):
         message.series.add(id=number, key=key)
@@ -116,7 +117,7 @@ def test_names_come_in_the_first_batch_and_beside_later_ones() -> None:
     for sequence in (1, 2):
         builder = BatchBuilder(declared, 0)
         builder.add_rows(wire(schema), block(schema, [1], [1], [0.5, 0.25]))
-        batches.append(builder.seal(sequence, 8))
+        batches.append(builder.seal(sequence, 0, 8))
     assert [(one.id, one.key) for one in parsed(batches[0]).series] == [(1, "loss"), (2, "acc")]
     assert not batches[0].names
     assert not parsed(batches[1]).series
@@ -141,7 +142,7 @@ def test_slices_of_a_wide_row_cover_it_and_keep_their_room(width: int, room: int
         builder = BatchBuilder(set(), 0)
         end = made.columns_within(start, room, declared=False)
         builder.add_slice(made, row, start, end)
-        sealed = builder.seal(1, 1)
+        sealed = builder.seal(1, 0, 1)
         assert len(sealed.batch) <= room + 120 or end == start + 1
         values += parsed(sealed).frames[0].values
         names += [one.key for one in parsed(sealed).series]

@@ -22,7 +22,7 @@ from runwire._journal_reader import Definitions, RowBlock, Schema
 _RUN_ID, _WRITER_ID, _BATCH, _NAMES_BESIDE = b"\x0a", b"\x12", b"\x1a", b"\x22"
 # MetricBatch
 _SEQUENCE, _NAMES, _FRAME, _PARAM, _TAG = b"\x08", b"\x12", b"\x1a", b"\x22", b"\x2a"
-_REMOVED_TAG, _INPUT, _POSITION = b"\x32", b"\x3a", b"\x80\x01"
+_REMOVED_TAG, _INPUT, _POSITION, _AFTER = b"\x32", b"\x3a", b"\x80\x01", b"\x88\x01"
 # Frame
 _SERIES, _STEPS, _TIMES, _VALUES = b"\x0a", b"\x12", b"\x1a", b"\x22"
 # SeriesName and map entries
@@ -232,7 +232,8 @@ class BatchBuilder:
         self.size_bytes += text_bytes(key, "")
         self.removed_tags[key] = None
 
-    def seal(self, sequence: int, position: int) -> SealedBatch:
+    def seal(self, sequence: int, after: int, position: int) -> SealedBatch:
+        """``after`` is the position of the batch before."""
         parts = [_SEQUENCE, varint(sequence), *self._names]
         parts += [_joined(wire, blocks) for wire, blocks in self._blocks.values()]
         parts += self._slices
@@ -240,7 +241,7 @@ class BatchBuilder:
         parts += [entry(_TAG, *pair) for pair in self.tags.items()]
         parts += [field(_REMOVED_TAG, key.encode()) for key in self.removed_tags]
         parts += [field(_INPUT, message) for message in self._inputs]
-        parts += [_POSITION, varint(position)]
+        parts += [_POSITION, varint(position), _AFTER, varint(after)]
         names = b"".join(self._names_beside)
         return SealedBatch(sequence, b"".join(parts), names, position, self.start, self.points)
 

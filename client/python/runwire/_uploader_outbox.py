@@ -64,7 +64,8 @@ class Outbox:
     events_from: int = 0
     artifacts_from: int = 0
     fed_to: int = 0
-    sequence: int = 0  # of the batch that was sealed last
+    sequence: int = 0  # of the batch that was sealed last, and its writer position
+    sealed_to: int = 0
     items: deque[Item] = field(default_factory=deque)
     builder: BatchBuilder | None = None
     built_to: int = 0  # writer position of what is in the builder
@@ -231,7 +232,8 @@ class Outbox:
         if builder is None or builder.is_empty:
             return
         self.sequence += 1
-        self.items.append(builder.seal(self.sequence, self.built_to))
+        self.items.append(builder.seal(self.sequence, self.sealed_to, self.built_to))
+        self.sealed_to = self.built_to
 
     def seal_if_due(self, now: float, *, wanted: bool) -> None:
         """While a batch waits to be sent, the next one goes on growing."""
@@ -244,8 +246,8 @@ class Outbox:
         """Forget what is not committed; returns the position to read again from."""
         if self.rewind_to is None:
             raise RuntimeError("nothing to rewind to")
-        (self.sequence, position), self.rewind_to = self.rewind_to, None
-        self.floor = split_writer_position(position)
+        (self.sequence, self.sealed_to), self.rewind_to = self.rewind_to, None
+        self.floor = split_writer_position(self.sealed_to)
         read_to = max(read_to, self.fed_to)
         starts = [item.start for item in self.items if isinstance(item, Event)]
         self.events_from = min(starts, default=read_to)

@@ -87,6 +87,7 @@ class Entry:
     writer_id: str  # empty: a heartbeat without a writer
     sequence: int  # 0: a heartbeat
     position: int = 0
+    after_position: int | None = None
     points: Points | None = None
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -125,6 +126,8 @@ def prepare(
     if sequence < 1:
         raise FieldInvalid("batch.sequence", "counts from 1")
     entry = Entry(run_id, writer_id, sequence, batch.position)
+    if batch.HasField("after_position"):
+        entry.after_position = batch.after_position
     entry.points = _points(run_id, batch, with_names(names, batch.series), cache, entry.refusals)
     entry.params, entry.tags = dict(batch.params), dict(batch.tags)
     # No database stores a NUL, and one of them refuses to look for it.

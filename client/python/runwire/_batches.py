@@ -20,6 +20,8 @@ from runwire._journal_reader import Definitions, RowBlock, Schema
 
 # LogBatchRequest
 _RUN_ID, _WRITER_ID, _BATCH, _NAMES_BESIDE = b"\x0a", b"\x12", b"\x1a", b"\x22"
+# StreamBatchesRequest and its Open; names stand beside a batch as in LogBatchRequest.
+_STREAM_OPEN, _STREAM_BATCH, _CLIENT = b"\x0a", b"\x12", b"\x1a"
 # MetricBatch
 _SEQUENCE, _NAMES, _FRAME, _PARAM, _TAG = b"\x08", b"\x12", b"\x1a", b"\x22", b"\x2a"
 _REMOVED_TAG, _INPUT, _POSITION, _AFTER = b"\x32", b"\x3a", b"\x80\x01", b"\x88\x01"
@@ -71,6 +73,17 @@ def log_batch_request(run_id: str, writer_id: str, batch: bytes | None, names: b
     if batch is None:
         return head
     return b"".join((head, _BATCH, varint(len(batch)), batch, names))
+
+
+def open_request(run_id: str, writer_id: str, client: str) -> bytes:
+    """The StreamBatchesRequest that opens a stream."""
+    who = field(_RUN_ID, run_id.encode()) + field(_WRITER_ID, writer_id.encode())
+    return field(_STREAM_OPEN, who + field(_CLIENT, client.encode()))
+
+
+def batch_request(batch: bytes, names: bytes) -> bytes:
+    """The StreamBatchesRequest of a batch."""
+    return b"".join((_STREAM_BATCH, varint(len(batch)), batch, names))
 
 
 class WireSchema:
@@ -130,19 +143,33 @@ class SeriesIds:
             ids.setdefault(key, len(ids) + 1)
 
 
+class ColumnRange(NamedTuple):
+    """Some keys of a key set; ``beside`` are their names where they stand beside a batch."""
+
+    schema: int
+    start: int
+    end: int
+    beside: bytes
+
+
 class SealedBatch(NamedTuple):
-    """A batch that never changes again. ``names`` stand beside it in the request."""
+    """A batch that never changes again."""
 
     sequence: int
     batch: bytes
-    names: bytes
     position: int  # as it is in the batch: ``writer_position``
     start: int  # journal position of its first record
     points: int
+    columns: tuple[ColumnRange, ...]
+
+    @property
+    def names(self) -> bytes:
+        """What stands beside it in a request that knows nothing of earlier ones."""
+        return b"".join([each.beside for each in self.columns])
 
     @property
     def size_bytes(self) -> int:
-        return len(self.batch) + len(self.names)
+        return len(self.batch) + sum([len(each.beside) for each in self.columns])
 
 
 class BatchBuilder:
@@ -157,7 +184,7 @@ class BatchBuilder:
         self._blocks: dict[int, tuple[WireSchema, list[RowBlock]]] = {}
         self._slices: list[bytes] = []
         self._names: list[bytes] = []
-        self._names_beside: list[bytes] = []
+        self._columns: list[ColumnRange] = []
         self._named: set[int] = set()
         self.params: dict[str, str] = {}
         self.tags: dict[str, str] = {}
@@ -211,11 +238,12 @@ class BatchBuilder:
         )
 
     def _name(self, wire: WireSchema, start: int, end: int) -> None:
-        if wire.number in self._declared:
-            names, tag = self._names_beside, _NAMES_BESIDE
-        else:
-            names, tag = self._names, _NAMES
-        names.extend(tag + name for name in wire.names[start:end])
+        tag = _NAMES_BESIDE if wire.number in self._declared else _NAMES
+        names = [tag + name for name in wire.names[start:end]]
+        if tag == _NAMES:
+            self._names += names
+            names = []
+        self._columns.append(ColumnRange(wire.number, start, end, b"".join(names)))
         if end == wire.keys:
             self._declared.add(wire.number)
 
@@ -242,8 +270,8 @@ class BatchBuilder:
         parts += [field(_REMOVED_TAG, key.encode()) for key in self.removed_tags]
         parts += [field(_INPUT, message) for message in self._inputs]
         parts += [_POSITION, varint(position), _AFTER, varint(after)]
-        names = b"".join(self._names_beside)
-        return SealedBatch(sequence, b"".join(parts), names, position, self.start, self.points)
+        columns = tuple(self._columns)
+        return SealedBatch(sequence, b"".join(parts), position, self.start, self.points, columns)
 
 
 def text_bytes(key: str, value: str) -> int:

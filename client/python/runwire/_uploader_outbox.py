@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from runwire._batches import BatchBuilder, SealedBatch, SeriesIds, text_bytes
@@ -79,6 +80,7 @@ class Outbox:
     min_interval_s: float = 0.0
     refused: str = ""
     pinned_at: int | None = None  # from here on its data is kept, though it was refused
+    max_unacked: int = 0  # batches under way at once, as the server advises; 0: as we like
     reopenings: int = 0
     beat_due: bool = False
     must_locate: bool = False  # ask the server where it stands, then rewind
@@ -90,7 +92,36 @@ class Outbox:
 
     @property
     def queued_bytes(self) -> int:
-        return sum(item.size_bytes for item in self.items if isinstance(item, SealedBatch))
+        return self.first_bytes(len(self.items))
+
+    def first_bytes(self, count: int) -> int:
+        """The size of the batches among the first items."""
+        first = islice(self.items, count)
+        return sum([item.size_bytes for item in first if isinstance(item, SealedBatch)])
+
+    @property
+    def first_sequence(self) -> int:
+        """Of the first batch that is not acknowledged, sealed or still to be."""
+        batches = (item for item in self.items if isinstance(item, SealedBatch))
+        return next((batch.sequence for batch in batches), self.sequence + 1)
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether another batch waits behind the one that is to be sent."""
+        return len(self.items) > 1 and all(
+            isinstance(item, SealedBatch) for item in islice(self.items, 2)
+        )
+
+    def acknowledge(self, sequence: int, position: int) -> bool:
+        """Drop the batches up to this one; False: it is not the one that was sealed here."""
+        place = sequence - self.first_sequence
+        item = self.items[place] if place < len(self.items) else None
+        if not isinstance(item, SealedBatch) or item.position != position:
+            return False
+        self.floor = split_writer_position(position)
+        for _ in range(place + 1):
+            self.items.popleft()
+        return True
 
     def oldest(self) -> int | None:
         """The position of the first thing that is not done."""

@@ -138,10 +138,14 @@ def prepare(
 
 
 def with_names(names: Mapping[int, str], declared: Iterable[SeriesName]) -> Mapping[int, str]:
-    """The names with these added; names itself where there is nothing to add.
+    """The names with these added; names itself where there is nothing to add. Raises as
+    ``new_names``."""
+    added = new_names(names, declared)
+    return {**names, **added} if added else names
 
-    Raises ``FieldInvalid`` where an id gets another key.
-    """
+
+def new_names(names: Mapping[int, str], declared: Iterable[SeriesName]) -> dict[int, str]:
+    """Those of these that names lacks. Raises ``FieldInvalid`` where an id gets another key."""
     added: dict[int, str] = {}
     for series in declared:
         known = names.get(series.id, added.get(series.id))
@@ -152,7 +156,7 @@ def with_names(names: Mapping[int, str], declared: Iterable[SeriesName]) -> Mapp
                 "series",
                 f"id {series.id} names {known[:80]!r} and cannot name {series.key[:80]!r}",
             )
-    return {**names, **added} if added else names
+    return added
 
 
 def check_ids(run_id: str, writer_id: str) -> None:

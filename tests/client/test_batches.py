@@ -14,13 +14,14 @@ from runwire._batches import (
     SealedBatch,
     SeriesIds,
     WireSchema,
+    batch_request,
     frame,
     log_batch_request,
     varint,
 )
 from runwire._journal_reader import Definitions, RowBlock, Schema
 from runwire.v1.metric_pb2 import Frame, MetricBatch
-from runwire.v1.metric_service_pb2 import LogBatchRequest
+from runwire.v1.metric_service_pb2 import LogBatchRequest, StreamBatchesRequest
 from runwire.v1.run_pb2 import DatasetInput
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -63,15 +64,15 @@ def test_a_frame_is_byte_for_byte_the_message(
     values = data.draw(st.lists(st.floats(width=64), min_size=count, max_size=count))
     steps, times = [step for step, _ in rows], [time for _, time in rows]
     made = frame(
-        b"".join(map(varint, ids)),
-        struct.pack(f"{len(rows)}q", *steps),
-        struct.pack(f"{len(rows)}q", *times),
-        struct.pack(f"{count}d", *values),
+        list(map(varint, ids)),
+        [struct.pack("q", step) for step in steps],
+        [struct.pack(f"{len(rows)}q", *times)],
+        [struct.pack(f"{count}d", *values)],
     )
     message = MetricBatch(
         frames=[Frame(series=ids, steps=steps, times_micros=times, values=values)]
     )
-    assert made == message.SerializeToString()
+    assert b"".join(made) == message.SerializeToString()
 
 
 @given(KEYS.filter(bool), st.integers(1, 1 << 40), st.integers(1, 1 << 60))
@@ -108,6 +109,7 @@ def test_a_batch_is_byte_for_byte_the_message(
     for number, key in enumerate(keys, 1):
         message.series.add(id=number, key=key)
     assert sealed.batch == message.SerializeToString(deterministic=True)
+    assert sealed.size_bytes == len(sealed.batch)
     assert sealed.points == 2 * len(keys)
 
 
@@ -126,6 +128,9 @@ def test_names_come_in_the_first_batch_and_beside_later_ones() -> None:
     )
     assert (request.run_id, request.writer_id, request.batch.sequence) == ("r", "w", 2)
     assert [(one.id, one.key) for one in request.series] == [(1, "loss"), (2, "acc")]
+    on_a_stream = StreamBatchesRequest.FromString(batch_request(batches[1], batches[1].names))
+    assert on_a_stream.batch == request.batch
+    assert on_a_stream.series == request.series
 
 
 def test_a_heartbeat_has_no_batch() -> None:

@@ -57,7 +57,7 @@ class BatchStream:
 
     def requests(self) -> Iterator[bytes]:
         while (batch := self._next()) is not None:
-            yield batch_request(batch.batch, self._new_names(batch))
+            yield batch_request(batch, self._new_names(batch))
 
     def _next(self) -> SealedBatch | None:
         """Wait for the next batch to send; None: there is none, and none is under way."""

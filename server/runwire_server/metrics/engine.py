@@ -26,6 +26,7 @@ from runwire_server.metrics.catalogue import Catalogue
 from runwire_server.metrics.columns import ColumnCache
 from runwire_server.metrics.commit import Committed
 from runwire_server.metrics.folder import Folder, Outcome
+from runwire_server.metrics.pressure import Pressure
 from runwire_server.metrics.refresher import Refresher
 from runwire_server.metrics.summaries import Summaries
 from runwire_server.metrics.writer import GroupWriter
@@ -68,8 +69,9 @@ class Engine:
         self._columns = ColumnCache()
         self._backlog = Backlog(queue_bytes)
         self._summaries = Summaries(db)
-        self._refresher = Refresher(self._summaries, refresh_delay_s)
-        self._folder = Folder(db, self._summaries, idle_s=fold_idle_s)
+        self._pressure = Pressure()
+        self._refresher = Refresher(self._summaries, self._pressure, refresh_delay_s)
+        self._folder = Folder(db, self._summaries, self._pressure, idle_s=fold_idle_s)
         self._writer = GroupWriter(db, self._backlog, Catalogue(max_series), self._remember)
         self._stop_requested: OrderedDict[str, bool] = OrderedDict()
         self._lock = threading.Lock()
@@ -184,5 +186,6 @@ class Engine:
                 self._stop_requested.move_to_end(run_id)
             while len(self._stop_requested) > _REMEMBERED_RUNS:
                 self._stop_requested.popitem(last=False)
+        self._pressure.note(sum(committed.got.values()))
         self._refresher.note(committed.got)
         self._folder.note(committed.got)

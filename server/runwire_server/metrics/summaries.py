@@ -71,12 +71,15 @@ class Summaries:
             self.refresh_run(run_id)
 
     def refresh_run(self, run_id: str) -> None:
+        while not self.advance(run_id):
+            pass
+
+    def advance(self, run_id: str) -> bool:
+        """Sum up one chunk of a run. True: there was nothing more when it was read."""
         with self._alone(run_id):
-            while not retrying(lambda: self._step(run_id)):
-                pass
+            return retrying(lambda: self._step(run_id))
 
     def _step(self, run_id: str) -> bool:
-        """Sum up one chunk. True: there was nothing more when it was read."""
         with self._db.read() as tx:
             run = tx.execute(_RUN.where(runs.c.run_id == run_id)).one_or_none()
             if run is None or run.summarized_arrival == run.last_arrival:

@@ -25,7 +25,7 @@ from runwire._journal_format import (
 )
 from runwire._journal_reader import Chunk, RowBlock
 
-DEFAULT_BATCH_BYTES = 512 * 1024
+DEFAULT_BATCH_BYTES = 1 << 20
 MAX_BATCH_BYTES = 1 << 20
 MIN_BATCH_BYTES = 16 * 1024
 SEAL_AFTER_S = 0.1

@@ -38,7 +38,7 @@ QUEUE_BYTES = 64 << 20
 REFRESH_DELAY_S = 1.5
 # A stream's share of the queue: 16 batches of 512 KiB.
 MAX_UNACKED_BATCHES = 16
-ADVISED_BATCH_BYTES = 512 << 10
+ADVISED_BATCH_BYTES = 1 << 20
 # The queue may be this full before writers are asked to slow down, to at most:
 CALM_FILL = 0.25
 MAX_INTERVAL_S = 2.0

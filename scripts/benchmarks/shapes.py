@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from typing import Any
@@ -142,14 +143,19 @@ def _fleet(uri: str, seconds: float, results: Any) -> None:
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.insecure_channel(target, options) for _ in range(CONNECTIONS)]
     stubs = [MetricServiceStub(channel) for channel in channels]
-    with runwire.Client(uri) as client:
-        requests = [_first_request(client.runs.create().run_id) for _ in range(RUNS)]
-    for number, request in enumerate(requests):
-        stubs[number % CONNECTIONS].LogBatch(request)
-        request.series.extend(request.batch.series)
-        del request.batch.series[:]
+    with runwire.Client(uri) as client, ThreadPoolExecutor(16) as threads:
+        requests = list(threads.map(partial(_opened, client, stubs), range(RUNS)))
     results.put("ready")
     results.put(_beat(stubs, requests, seconds))
+
+
+def _opened(client: Any, stubs: list[Any], number: int) -> LogBatchRequest:
+    """A run that has its keys, and the request of its last batch."""
+    request = _first_request(client.runs.create().run_id)
+    stubs[number % CONNECTIONS].LogBatch(request)
+    request.series.extend(request.batch.series)
+    del request.batch.series[:]
+    return request
 
 
 def _first_request(run_id: str) -> LogBatchRequest:

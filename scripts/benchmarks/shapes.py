@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import cycle, repeat
 from multiprocessing import get_context
 from typing import Any
 
@@ -102,7 +102,7 @@ def _median(times: list[float]) -> float:
 
 
 def many_runs(work: Work) -> dict[str, Any]:
-    """S2: 1,000 runs, each a batch with one row of 100 keys a second, at even distances.
+    """S2: 1,000 runs, each with a row of 100 keys a second, at even distances.
 
     The jobs are calls of one process, as their uploaders would make them, over 50
     connections: a thousand uploaders would not leave the server its quarter of a core.
@@ -120,10 +120,9 @@ def many_runs(work: Work) -> dict[str, Any]:
         share = (cpu_s(server.pid) - used) / (time.perf_counter() - start)
         fleet.join()
     return {
-        "batches/s": len(times) / seconds,
         "points/s": len(times) * RUN_KEYS / seconds,
         "CPU of the server, cores": share,
-        "CPU of a batch, us": share * seconds / len(times) * 1e6,
+        "CPU of a row, us": share * seconds / len(times) * 1e6,
         "acknowledged: p50, ms": quantile(times, 0.5) * 1e3,
         "acknowledged: p99, ms": quantile(times, 0.99) * 1e3,
         "anchor: server CPU of an empty unary RPC, us": empty * 1e6,
@@ -144,52 +143,77 @@ def _fleet(uri: str, seconds: float, results: Any) -> None:
     channels = [grpc.insecure_channel(target, options) for _ in range(CONNECTIONS)]
     stubs = [MetricServiceStub(channel) for channel in channels]
     with runwire.Client(uri) as client, ThreadPoolExecutor(16) as threads:
-        requests = list(threads.map(partial(_opened, client, stubs), range(RUNS)))
+        jobs = list(threads.map(_Job, repeat(client, RUNS), cycle(stubs)))
     results.put("ready")
-    results.put(_beat(stubs, requests, seconds))
+    results.put(_beat(jobs, seconds))
 
 
-def _opened(client: Any, stubs: list[Any], number: int) -> LogBatchRequest:
-    """A run that has its keys, and the request of its last batch."""
-    request = _first_request(client.runs.create().run_id)
-    stubs[number % CONNECTIONS].LogBatch(request)
-    request.series.extend(request.batch.series)
-    del request.batch.series[:]
-    return request
+class _Job:
+    """A run that logs a row each second, and sends what it has as its uploader would: one
+    call at a time, no more often than the server asks for."""
+
+    def __init__(self, client: Any, stub: Any):
+        self._stub = stub
+        self._request = LogBatchRequest(
+            run_id=client.runs.create().run_id, writer_id=uuid.uuid4().hex
+        )
+        self._request.series.extend(
+            SeriesName(id=number, key=f"train/metric_{number}") for number in range(RUN_KEYS)
+        )
+        self._rows: list[float] = []  # when they were logged
+        self._steps, self._not_before = 0, 0.0
+        self._call: Any = None
+        self.times: list[float] = []
+        self.log()
+        self.end()
+
+    def log(self) -> None:
+        self._rows.append(time.perf_counter())
+        if self._call is None and time.perf_counter() >= self._not_before:
+            self._send()
+
+    def _send(self) -> None:
+        rows, self._rows = self._rows, []
+        if rows:  # else the same again, which was refused
+            self._steps += len(rows)
+            steps = range(self._steps - len(rows), self._steps)
+            values = [0.25] * (RUN_KEYS * len(rows))
+            frame = Frame(series=range(RUN_KEYS), steps=steps, times_micros=steps, values=values)
+            sequence = self._request.batch.sequence + 1
+            self._request.batch.CopyFrom(MetricBatch(sequence=sequence, frames=[frame]))
+        self._sent_at = time.perf_counter()
+        self._call = self._stub.LogBatch.future(self._request)
+        self._call.add_done_callback(partial(self._answered, rows))
+
+    def _answered(self, rows: list[float], call: Any) -> None:
+        if call.code().name != "OK":
+            self._send_again(rows)
+            return
+        now, advice = time.perf_counter(), call.result().advice
+        self.times += [now - logged for logged in rows]
+        self._not_before = self._sent_at + advice.min_interval.ToTimedelta().total_seconds()
+        self._call = None
+
+    def _send_again(self, rows: list[float]) -> None:
+        time.sleep(0.1)
+        self._call = self._stub.LogBatch.future(self._request)
+        self._call.add_done_callback(partial(self._answered, rows))
+
+    def end(self) -> None:
+        """Wait until all is acknowledged."""
+        while self._call is not None or self._rows:
+            if self._call is None:
+                self._send()
+            time.sleep(0.001)
 
 
-def _first_request(run_id: str) -> LogBatchRequest:
-    request = LogBatchRequest(run_id=run_id, writer_id=uuid.uuid4().hex)
-    request.batch.sequence = 1
-    request.batch.series.extend(
-        SeriesName(id=number, key=f"train/metric_{number}") for number in range(1, RUN_KEYS + 1)
-    )
-    request.batch.frames.append(
-        Frame(series=range(1, RUN_KEYS + 1), steps=[0], times_micros=[0], values=[0.25] * RUN_KEYS)
-    )
-    return request
-
-
-def _beat(stubs: list[Any], requests: list[LogBatchRequest], seconds: float) -> list[float]:
-    """Each run's next batch in its turn, whether the one before is answered or not; seconds
-    until each was acknowledged, in ascending order."""
-    times: list[float] = []
-    start, count = time.perf_counter(), int(seconds * RUNS)
-    answered = threading.Semaphore(0)
-    for number in range(count):
-        due = start + number / RUNS
-        time.sleep(max(0.0, due - time.perf_counter()))
-        request = requests[number % RUNS]
-        request.batch.sequence += 1
-        request.batch.frames[0].steps[0] += 1
-        call = stubs[number % RUNS % CONNECTIONS].LogBatch.future(request)
-        call.add_done_callback(partial(_answered, due, times, answered))
-    for _ in range(count):
-        answered.acquire()
-    return sorted(times)
-
-
-def _answered(due: float, times: list[float], answered: threading.Semaphore, call: Any) -> None:
-    call.result()
-    times.append(time.perf_counter() - due)
-    answered.release()
+def _beat(jobs: list[_Job], seconds: float) -> list[float]:
+    """Each run's next row in its turn; seconds from each row until it was acknowledged, in
+    ascending order."""
+    start = time.perf_counter()
+    for number in range(int(seconds * RUNS)):
+        time.sleep(max(0.0, start + number / RUNS - time.perf_counter()))
+        jobs[number % RUNS].log()
+    for job in jobs:
+        job.end()
+    return sorted(taken for job in jobs for taken in job.times[1:])

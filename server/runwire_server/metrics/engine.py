@@ -26,6 +26,7 @@ from runwire_server.metrics.catalogue import Catalogue
 from runwire_server.metrics.columns import ColumnCache
 from runwire_server.metrics.commit import Committed
 from runwire_server.metrics.folder import Folder, Outcome
+from runwire_server.metrics.pacing import Pacing
 from runwire_server.metrics.pressure import Pressure
 from runwire_server.metrics.refresher import Refresher
 from runwire_server.metrics.summaries import Summaries
@@ -74,6 +75,7 @@ class Engine:
         self._folder = Folder(db, self._summaries, self._pressure, idle_s=fold_idle_s)
         self._writer = GroupWriter(db, self._backlog, Catalogue(max_series), self._remember)
         self._stop_requested: OrderedDict[str, bool] = OrderedDict()
+        self._pacing = Pacing()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -123,8 +125,10 @@ class Engine:
         )
         # In tenths, so that a queue that breathes does not change the advice each time.
         strain = round(10 * (self._backlog.fill - CALM_FILL) / (1 - CALM_FILL)) / 10
-        if strain > 0:
-            advice.min_interval.FromMilliseconds(int(strain * MAX_INTERVAL_S * 1000))
+        with self._lock:
+            interval_s = max(strain * MAX_INTERVAL_S, self._pacing.interval_s(run_id))
+        if interval_s > 0:
+            advice.min_interval.FromMilliseconds(int(interval_s * 1000))
         return advice
 
     def writer(self, run_id: str, writer_id: str) -> tuple[int, int]:
@@ -181,6 +185,7 @@ class Engine:
 
     def _remember(self, committed: Committed) -> None:
         with self._lock:
+            self._pacing.note(committed.got)
             for run_id, stop_requested in committed.stop_requested.items():
                 self._stop_requested[run_id] = stop_requested
                 self._stop_requested.move_to_end(run_id)

@@ -16,6 +16,7 @@ from benchmarks import (
     logging_calls,
     reads,
     search,
+    shapes,
     stalls,
     start,
     storage,
@@ -98,16 +99,33 @@ ROWS: dict[str, Row] = {
         "points/s, starts of the uploaders included >= 20_000_000",
         "share of the SQLite anchor >= 0.5",
     ),
+    "I2": row(
+        "the same on PostgreSQL, synchronous_commit=on, by one server and by two",
+        ingest.drain_postgres,
+        "points/s, one server >= 10_000_000",
+        "two servers to one >= 1.8",
+    ),
     "I3": row(
         "64 jobs log 20 metrics as fast as allowed, until acknowledged",
         ingest.many_jobs,
         "points/s until all is acknowledged >= 1_000_000",
         "p99 of a call, us (worst job) <= 1_000",
     ),
+    "I4": row(
+        "wide: one step of 100,000 keys, ten times, each until it is acknowledged",
+        shapes.wide,
+        "worst step, s to durable <= 1.0",
+    ),
     "I5": row(
         "noisy float32 losses after folding: the database file, with steps and times",
         storage.kept_size,
         "20 keys, bytes a point <= 3.5",
+    ),
+    "I6": row(
+        "a stored batch sent again, with a short and with a long history",
+        shapes.resend,
+        "long history to short <= 1.2",
+        "points doubled <= 0",
     ),
     "R1": row(
         "1,000,000 points of one series to numpy arrays of the client",
@@ -150,6 +168,11 @@ ROWS: dict[str, Row] = {
         "start to first answer, s <= 1.0",
         "idle RSS, MiB <= 100",
         "runwire --help, ms <= 150",
+    ),
+    "S2": row(
+        "1,000 runs, 100 keys each, a row a second, on one server",
+        shapes.many_runs,
+        "CPU of the server, cores <= 0.25",
     ),
     "S3": row(
         "restart after SIGKILL with 1 GiB of frames that were not folded",

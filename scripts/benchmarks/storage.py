@@ -11,6 +11,7 @@ from typing import Any
 import runwire
 from runwire_server import gc
 from runwire_server.metrics.folder import Folder, Outcome
+from runwire_server.metrics.pressure import Pressure
 from runwire_server.metrics.summaries import Summaries
 from runwire_server.store import migrations
 from runwire_server.store.database import Database
@@ -131,7 +132,7 @@ def database(path: Path) -> Database:
 
 
 def fold(db: Database, run_id: str) -> None:
-    folder = Folder(db, Summaries(db))
+    folder = Folder(db, Summaries(db), Pressure())
     while folder.compact(run_id, 60.0) is not Outcome.DONE:
         pass
 

@@ -189,6 +189,19 @@ class SequenceGap(ServiceError):
         )  # fmt: skip
 
 
+class Diverged(ServiceError):
+    """The batch goes on from a place where its writer does not stand."""
+
+    code, reason = code_pb2.OUT_OF_RANGE, "SEQUENCE_GAP"
+
+    def __init__(self, sequence: int, committed_sequence: int, position: int):
+        super().__init__(
+            f"batch {sequence} does not go on from position {position}, where batch "
+            f"{committed_sequence} has ended",
+            sequence=sequence, committed_sequence=committed_sequence,
+        )  # fmt: skip
+
+
 class OffsetGap(ServiceError):
     code, reason = code_pb2.OUT_OF_RANGE, "OFFSET_GAP"
 

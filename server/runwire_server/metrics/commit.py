@@ -17,7 +17,7 @@ from runwire.v1.common_pb2 import Fault
 from runwire.v1.metric_pb2 import WriteAck
 from runwire.v1.run_pb2 import Run
 
-from runwire_server.errors import Deleted, NotFound, RunSealed, SequenceGap, ServiceError
+from runwire_server.errors import Deleted, Diverged, NotFound, RunSealed, SequenceGap, ServiceError
 from runwire_server.metrics import frames
 from runwire_server.metrics.catalogue import Admission, Catalogue
 from runwire_server.metrics.columns import Columns
@@ -213,6 +213,8 @@ class Group:
         writer = writer or _Writer()
         if entry.sequence > writer.committed + 1:
             raise SequenceGap(entry.sequence, writer.committed)
+        if entry.sequence and entry.after_position not in (None, writer.position):
+            raise Diverged(entry.sequence, writer.committed, writer.position)
         return run, writer
 
     def _write_points(self, entries: list[Entry]) -> None:

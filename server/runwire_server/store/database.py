@@ -9,6 +9,8 @@ database it is on, and none sees a driver's exception: those become
 
 from __future__ import annotations
 
+import json
+import operator
 import sqlite3
 import threading
 import time
@@ -85,6 +87,29 @@ class Transaction:
         """All rows as the driver has them: for very many of them, and for columns of which
         the driver's values are the right ones (text, numbers, bytes)."""
         return list(self._connection.execute(statement, parameters).cursor.fetchall())
+
+    def execute_many(
+        self, statement: sa.Insert, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> int:
+        """An INSERT of many rows, whose values are in the order of ``names`` and what the
+        driver takes as it is: numbers, text and None. Returns how many it changed.
+
+        The driver of SQLite gets them untouched, at a third of the cost.
+        """
+        if self.is_postgres:
+            done = self.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
+            return done.rowcount
+        compiled: Any = statement.compile(self._connection, column_keys=list(names))
+        order = operator.itemgetter(*(names.index(name) for name in compiled.positiontup))
+        rows = list(map(order, rows))
+        return self._connection.exec_driver_sql(compiled.string, rows).rowcount
+
+    def among(self, column: sa.ColumnElement[int], values: Sequence[int]) -> sa.ColumnElement[bool]:
+        """``column IN values`` for any number of values: they are one parameter."""
+        if self.is_postgres:
+            return column == sa.any_(sa.cast(list(values), sa.ARRAY(sa.BigInteger)))
+        listed = sa.func.json_each(json.dumps(values)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
 
     def insert(self, table: sa.Table) -> Insert:
         """An INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""

@@ -134,3 +134,18 @@ def test_runs_of_the_second_schema_are_found_by_the_indexes_of_the_third(db: Dat
             rows, _ = search(tx, RUNS, filter=filter, home=lambda column: column.in_([1, 2]))
             assert [row.run_id for row in rows] == found(tx, filter)
             assert rows
+
+
+def test_points_are_not_compressed_by_the_database(db: Database) -> None:
+    if not db.is_postgres:
+        pytest.skip("SQLite compresses nothing")
+    found = sa.text(
+        "SELECT relname, attstorage FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid "
+        "WHERE relname LIKE 'metric\\_%' AND attname = 'data'"
+    )
+    with db.read() as tx:
+        storage = {row.relname: row.attstorage for row in tx.execute(found)}
+    external = "e"
+    assert storage == dict.fromkeys(
+        ("metric_frames", "metric_blocks", "metric_block_parts"), external
+    )

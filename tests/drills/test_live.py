@@ -20,11 +20,13 @@ def server_alone(backend: backends.Backend) -> Iterator[ServerProcess]:
         yield server
 
 
-def followed(client: runwire.Client, run_id: str) -> list[int]:
-    """The steps of a run as a tail tells them, until its end."""
+def followed(client: runwire.Client, run_id: str, begun: threading.Event) -> list[int]:
+    """The steps of a run as a tail tells them, until its end. It is patient once it has
+    ``begun``."""
     steps: list[int] = []
     with client.metrics.tail(run_id, "twice", from_beginning=True) as tail:
         for event in tail:
+            begun.set()
             steps += [step for _, step, _, _ in event.points()]
             if event.ended:
                 return steps
@@ -43,7 +45,9 @@ def test_a_tail_outlives_its_server(server_alone: ServerProcess) -> None:
         run_id = job.stdout.readline().strip()
         while not _is_there(client, run_id):
             threading.Event().wait(0.05)
-        told = pool.submit(followed, client, run_id)
+        begun = threading.Event()
+        told = pool.submit(followed, client, run_id, begun)
+        assert begun.wait(60)
         for end in (server.kill, server.stop):
             job.stdin.write("4000\n")
             job.stdin.flush()

@@ -16,7 +16,7 @@ from runwire_server.store.tables import metadata, metric_keys
 
 from server.batches import batch, counted, fold, frame, losses, new_run, points, running, send, trim
 
-KEPT = {"experiments", "metric_keys", "alembic_version"}
+KEPT = {"experiments", "metric_keys", "alembic_version", "run_revisions"}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from runwire._artifact_rules import problem_of
-from runwire._errors import RunwireError
+from runwire._errors import RunwireError, invalid
 
 # What Windows cannot store, or stores as something else (a device, a stream, another name).
 _WINDOWS = re.compile(
@@ -42,18 +42,37 @@ def walk(local: Path, artifact_path: str) -> Iterator[tuple[str, Path]]:
     A file becomes ``artifact_path`` itself ("": its own name); of a folder, files become
     ``artifact_path/…`` ("": the root). Symbolic links to files are followed, to folders
     they are not; sockets, pipes and devices are left out, empty folders too. Names are
-    sent in Unicode normalisation form C. Raises ``FileNotFoundError``.
+    sent in Unicode normalisation form C. Raises ``FileNotFoundError``, and
+    ``InvalidArgumentError`` for a name that no server would take.
     """
     if not local.is_dir():
-        yield normal(artifact_path or local.name), local
+        yield checked("artifact_path", artifact_path or local.name), local
         return
+    for path, file in below(local, artifact_path):
+        if is_regular(file):
+            yield checked("artifact_path", path), file
+
+
+def below(folder: Path, artifact_path: str) -> Iterator[tuple[str, Path]]:
+    """(artifact path, local path) of all below a folder but folders, looked at no further."""
     prefix = PurePosixPath(artifact_path)
-    for folder, folders, names in os.walk(local, followlinks=False, onerror=_raise):
+    for place, folders, names in os.walk(folder, followlinks=False, onerror=_raise):
         folders.sort()
         for name in sorted(names):
-            file = Path(folder, name)
-            if stat.S_ISREG(file.stat().st_mode):
-                yield normal(str(prefix / file.relative_to(local).as_posix())), file
+            file = Path(place, name)
+            yield str(prefix / file.relative_to(folder).as_posix()), file
+
+
+def is_regular(file: Path) -> bool:
+    """Whether it has an end: a pipe or device can be read for ever. Links are followed."""
+    return stat.S_ISREG(file.stat().st_mode)
+
+
+def checked(field: str, path: str) -> str:
+    """The path as the server keeps it. Raises ``InvalidArgumentError`` where it would not."""
+    if problem := problem_of(path):
+        raise invalid(field, problem)
+    return normal(path)
 
 
 def targets(root: Path, artifact_paths: Iterable[str]) -> dict[str, Path]:

@@ -48,7 +48,8 @@ def walk(local: Path, artifact_path: str) -> Iterator[tuple[str, Path]]:
     if not local.is_dir():
         yield checked("artifact_path", artifact_path or local.name), local
         return
-    for path, file in below(local, artifact_path):
+    prefix = artifact_path.removesuffix("/")
+    for path, file in below(local, checked("artifact_path", prefix) if prefix else ""):
         if is_regular(file):
             yield checked("artifact_path", path), file
 

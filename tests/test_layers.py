@@ -73,7 +73,8 @@ COMMAND_REQUIRES = {"rich"}
 # Local mode, and the commands that run on the server's side.
 REACH_THE_SERVER_LATE = ("_connect", "_uploader", "_command")
 
-CONTRACT_USES = {"runwire", "pytest", "hypothesis", "numpy", "pandas"}
+# Data that every test may read is theirs, too.
+CONTRACT_USES = {"runwire", "pytest", "hypothesis", "numpy", "pandas", "hostile_paths"}
 
 
 @dataclass(frozen=True)

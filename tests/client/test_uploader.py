@@ -241,6 +241,29 @@ def test_a_file_comes_with_its_run_and_before_its_end(
     assert (tmp_path / "plain.txt").exists()
 
 
+def test_of_files_for_one_path_the_last_stays_and_others_need_not_go_up(
+    connection: Connection, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    put = Artifacts.put
+
+    def counted(self: Artifacts, run_id: str, content: Any, path: str, **options: Any) -> Any:
+        sent.append(path)
+        return put(self, run_id, content, path, **options)
+
+    monkeypatch.setattr(Artifacts, "put", counted)
+    run = new_run(journal)
+    for number in range(100):
+        run.log_artifact_bytes(f"{number}".encode(), "table.json")
+        run.log_artifact_bytes(b"x", f"{number % 3}.txt")
+    deliver(journal.directory, connection, [])
+    artifacts = Artifacts(Caller(connection))
+    assert artifacts.download(run.run_id, "table.json").read() == b"99"
+    assert len(artifacts.list(run.run_id).page().artifacts) == 4
+    assert len(sent) < 50, "the reader may be behind the senders, but not for long"
+    assert list((journal.directory / "artifacts").iterdir()) == []
+
+
 def test_a_file_that_is_gone_is_reported_and_stops_nothing(
     connection: Connection, journal: Journal, runs: Runs, tmp_path: Path
 ) -> None:

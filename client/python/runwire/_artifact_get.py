@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from runwire._artifact_parallel import Meter, Progress, run_all
-from runwire._artifact_path import UnsafePathError, is_below, target
+from runwire._artifact_path import UnsafePathError, is_below, targets
 from runwire._artifact_patience import Patience
 from runwire._errors import RunwireError, UnavailableError
 from runwire.v1.artifact_pb2 import Artifact
@@ -27,16 +27,14 @@ def fetch(
     found: list[Artifact], prefix: str, root: Path, open_at: Open, progress: Progress | None
 ) -> None:
     """Write files below ``root``, several at a time. No file appears before it is whole."""
-    files: dict[Path, Artifact] = {}
-    for artifact in found:
-        if not is_below(artifact.path, prefix):
-            raise UnsafePathError(
-                f"the server names {artifact.path!r}, which is not below {prefix!r}"
-            )
-        files[target(root, artifact.path)] = artifact
-    meter = Meter(progress, sum(artifact.blob.size_bytes for artifact in found))
+    by_path = {artifact.path: artifact for artifact in found}
+    for path in by_path:
+        if not is_below(path, prefix):
+            raise UnsafePathError(f"the server names {path!r}, which is not below {prefix!r}")
+    meter = Meter(progress, sum(artifact.blob.size_bytes for artifact in by_path.values()))
     transfers = [
-        partial(_fetch_file, artifact, path, open_at, meter) for path, artifact in files.items()
+        partial(_fetch_file, by_path[path], local, open_at, meter)
+        for path, local in targets(root, by_path).items()
     ]
     run_all(transfers, meter)
 

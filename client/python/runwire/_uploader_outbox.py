@@ -72,6 +72,7 @@ class Outbox:
     built_to: int = 0  # writer position of what is in the builder
     declared: set[int] = field(default_factory=set)
     artifacts: dict[int, dict[str, Any]] = field(default_factory=dict)  # by position, not done
+    paths: dict[str, list[int]] = field(default_factory=dict)  # of theirs -> positions, rising
     # Delivery.
     busy: bool = False
     ready_at: float = 0.0
@@ -175,6 +176,7 @@ class Outbox:
         self.refused = reason
         self.items.clear()
         self.artifacts.clear()
+        self.paths.clear()
         self.builder = None
         self.is_open, self.reopened_from = False, None
 
@@ -220,6 +222,7 @@ class Outbox:
         if kind == ARTIFACT:
             if chunk.start >= max(self.artifacts_from, self.fed_to):
                 self.artifacts[chunk.start] = payload
+                self.paths.setdefault(payload["path"], []).append(chunk.start)
             return
         if kind in (CREATE, ATTACH, FINISH):
             if chunk.start >= max(self.events_from, self.fed_to):
@@ -254,6 +257,21 @@ class Outbox:
         else:
             builder.add_text(builder.tags, key, value)
         self.built_to = writer_position(start, done + 1)
+
+    # Artifacts ---------------------------------------------------------------
+
+    def replaced(self, path: str, position: int) -> list[int]:
+        """The artifacts before this one that were logged to its path."""
+        return [earlier for earlier in self.paths.get(path, ()) if earlier < position]
+
+    def artifact_done(self, path: str, position: int) -> None:
+        """It is with the server, or never will be."""
+        self.artifacts.pop(position, None)
+        positions = self.paths.get(path, [])
+        if position in positions:
+            positions.remove(position)
+        if not positions:
+            self.paths.pop(path, None)
 
     # Sealing -----------------------------------------------------------------
 

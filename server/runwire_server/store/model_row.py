@@ -18,6 +18,7 @@ from runwire_server.store.tables import model_versions, models
 ModelRow: TypeAlias = sa.Row[Any]
 VersionRow: TypeAlias = sa.Row[Any]
 
+_MANY = 1000
 # A version's columns and those of its model that its message needs.
 VERSION_COLUMNS = (
     *model_versions.columns,
@@ -100,6 +101,22 @@ def touch_versions(
         )
         .values(update_time=tx.now, revision=revision, **values)
     )
+
+
+def changed_since(
+    tx: Transaction, workspace: str, since: int, revision: int
+) -> frozenset[str] | None:
+    """Names and ids of the models that changed after ``since``, where the registry is at
+    ``revision``; of a renamed one only the new name. None: too many, or it cannot be said."""
+    if since == revision:
+        return frozenset()
+    if not 0 <= since < revision:
+        return None
+    statement = sa.select(models.c.model_id, models.c.name).where(
+        models.c.workspace == workspace, models.c.revision > since
+    )
+    rows = tx.execute(statement.limit(_MANY + 1)).all()
+    return None if len(rows) > _MANY else frozenset(text for row in rows for text in row)
 
 
 def _live(workspace: str, name: str) -> sa.Select[Any]:

@@ -278,12 +278,14 @@ class TransitionModelVersionResponse(_message.Message):
     def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ...) -> None: ...
 
 class ResolveModelsRequest(_message.Message):
-    __slots__ = ("references", "workspace")
+    __slots__ = ("references", "workspace", "min_revision")
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     references: _containers.RepeatedScalarFieldContainer[str]
     workspace: str
-    def __init__(self, references: _Optional[_Iterable[str]] = ..., workspace: _Optional[str] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, references: _Optional[_Iterable[str]] = ..., workspace: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class ResolveModelsResponse(_message.Message):
     __slots__ = ("resolved", "revision")

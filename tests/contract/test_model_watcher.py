@@ -102,6 +102,26 @@ def test_model_of_the_same_name_and_number_that_is_another_one_is_told(
         assert models.get("fraud/1") == client.models.resolve("fraud/1")
 
 
+def test_reference_to_a_name_that_was_given_up_means_nothing(client: runwire.Client) -> None:
+    publish(client, "fraud", "champion")
+    with watching(client, "fraud@champion", "cards@champion") as (models, told):
+        meant = {change.reference: change for change in (told.get(timeout=30) for _ in range(2))}
+        assert versions(meant["fraud@champion"]) == (None, 1)
+        client.models.update("fraud", new_name="cards")
+        meant = {change.reference: change for change in (told.get(timeout=30) for _ in range(2))}
+        assert versions(meant["fraud@champion"]) == (1, None)
+        assert versions(meant["cards@champion"]) == (None, 1)
+        assert models.get("cards@champion").model == "cards"
+
+
+def test_watcher_of_the_old_name_alone_hears_of_a_new_one(client: runwire.Client) -> None:
+    publish(client, "fraud", "champion")
+    with watching(client, "fraud@champion") as (_, told):
+        assert versions(told.get(timeout=30)) == (None, 1)
+        client.models.update("fraud", new_name="cards")
+        assert versions(told.get(timeout=30)) == (1, None)
+
+
 def test_notes_are_known_but_are_no_other_version(client: runwire.Client) -> None:
     publish(client, "fraud", "champion")
     with watching(client, "fraud@champion") as (models, told):

@@ -89,7 +89,7 @@ class ModelFollower:
         return None
 
     def _follow(self) -> None:
-        request = WatchModelsRequest(workspace=self._workspace, models=self._models)
+        request = WatchModelsRequest(workspace=self._workspace, models=self._models, last_only=True)
         if self._answer.revision:
             request.after_revision = self._answer.revision
         responses = self._client._caller.stream(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from runwire_server.errors import NotFound
 from runwire_server.store.database import Transaction
 from runwire_server.store.model_name import check_name
-from runwire_server.store.tables import model_versions, models
+from runwire_server.store.tables import model_events, model_versions, models
 
 ModelRow: TypeAlias = sa.Row[Any]
 VersionRow: TypeAlias = sa.Row[Any]
@@ -112,10 +112,14 @@ def changed_since(
         return frozenset()
     if not 0 <= since < revision:
         return None
-    statement = sa.select(models.c.model_id, models.c.name).where(
+    present = sa.select(models.c.model_id, models.c.name).where(
         models.c.workspace == workspace, models.c.revision > since
     )
-    rows = tx.execute(statement.limit(_MANY + 1)).all()
+    # Of one that was removed for good there is nothing left but its history.
+    past = sa.select(model_events.c.model_id, model_events.c.model).where(
+        model_events.c.workspace == workspace, model_events.c.revision > since
+    )
+    rows = tx.execute(present.union(past).limit(_MANY + 1)).all()
     return None if len(rows) > _MANY else frozenset(text for row in rows for text in row)
 
 

@@ -61,10 +61,12 @@ class Watch:
         start = request.WhichOneof("start")
         if start == "snapshot_first" and not request.snapshot_first:
             raise FieldInvalid("snapshot_first", "is true, or not set")
+        if start == "snapshot_first" and request.last_only:
+            raise FieldInvalid("last_only", "a snapshot is whole")
         self._db, self._windows = db, windows
         self._workspace = workspace_of(request.workspace)
         self._names = frozenset(request.models)
-        self._start = start
+        self._start, self._last_only = start, request.last_only
         self._told = request.after_revision
         self.is_over = False
 
@@ -104,7 +106,8 @@ class Watch:
 
     def _window(self, until: int) -> Iterator[bytes]:
         window = retrying(lambda: self._windows.read(self._workspace, self._told, until))
-        return (one.message for one in window if not self._names or self._names & one.names)
+        mine = [one.message for one in window if not self._names or self._names & one.names]
+        return iter(mine[-1:] if self._last_only else mine)
 
     def _snapshot(self) -> Iterator[bytes]:
         """Read in pieces: what changes meanwhile is told after the mark."""

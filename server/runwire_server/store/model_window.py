@@ -84,7 +84,9 @@ def read(tx: Transaction, workspace: str, after: int, until: int) -> Sequence[To
     """
     names: dict[str, set[str]] = defaultdict(set)
     parts = [*_states(tx, workspace, after, until, names)]
-    parts += _events(tx, workspace, after, until, names)
+    without_event = {part.model_id for part in parts}
+    parts += (events := _events(tx, workspace, after, until, names))
+    _add_past_names(tx, without_event - {part.model_id for part in events}, names)
     parts.sort(key=lambda part: part[:2])
     following = [part.revision for part in parts[1:]] + [until + 1]
     return [
@@ -139,3 +141,12 @@ def _events(
         names[row.model_id].add(row.model)
         parts.append(_Part(row.revision, 2, row.model_id, {"change": model_event.message(row)}))
     return parts
+
+
+def _add_past_names(tx: Transaction, model_ids: set[str], names: dict[str, set[str]]) -> None:
+    """Who watches a name hears that its model has another one now."""
+    if model_ids:
+        of = model_events.c
+        past = sa.select(of.model_id, of.model).where(of.model_id.in_(model_ids)).distinct()
+        for row in tx.execute(past):
+            names[row.model_id].add(row.model)

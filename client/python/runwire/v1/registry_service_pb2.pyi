@@ -385,16 +385,18 @@ class QueryLineageResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[LineageNode, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[LineageEdge, _Mapping]]] = ..., truncated: bool = ...) -> None: ...
 
 class WatchModelsRequest(_message.Message):
-    __slots__ = ("workspace", "models", "after_revision", "snapshot_first")
+    __slots__ = ("workspace", "models", "after_revision", "snapshot_first", "last_only")
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     AFTER_REVISION_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_ONLY_FIELD_NUMBER: _ClassVar[int]
     workspace: str
     models: _containers.RepeatedScalarFieldContainer[str]
     after_revision: int
     snapshot_first: bool
-    def __init__(self, workspace: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., after_revision: _Optional[int] = ..., snapshot_first: bool = ...) -> None: ...
+    last_only: bool
+    def __init__(self, workspace: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., after_revision: _Optional[int] = ..., snapshot_first: bool = ..., last_only: bool = ...) -> None: ...
 
 class WatchModelsResponse(_message.Message):
     __slots__ = ("model", "model_version", "change", "mark", "expired", "revision")

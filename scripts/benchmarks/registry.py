@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +23,6 @@ from benchmarks.work import Work, quantile
 
 CLIENTS, MODELS, ROUNDS = 8, 100, 5
 WATCHERS, PROCESSES, MOVES = 200, 4, 40
-PAUSE_S = 0.5
 RPCS = ("empty", "resolve")
 
 
@@ -50,64 +50,89 @@ def resolve(work: Work) -> dict[str, Any]:
 
 
 def watch(work: Work) -> dict[str, Any]:
-    """G2: an alias is moved, and 200 ``ModelWatcher``s in 4 processes call back with the version.
-
-    Each asks again what its reference means before it calls back.
-    """
+    """G2: an alias is moved, and 200 watchers in 4 processes are told: streams of WatchModels,
+    then ``ModelWatcher``s, each of which asks what its reference means before it calls back."""
     moves = work.size(MOVES)
-    context = multiprocessing.get_context("spawn")
     with work.server() as uri, Client(uri) as client:
         rpc = anchors.empty_rpc(uri)
         for _ in range(moves + 1):
             _publish(client, "fraud")
-        client.models.set_alias("fraud", "champion", moves + 1)
-        told, done = context.Queue(), context.Event()
-        arguments = (uri, WATCHERS // PROCESSES, told, done)
-        processes = [context.Process(target=_watch, args=arguments) for _ in range(PROCESSES)]
-        for process in processes:
-            process.start()
-        for _ in range(WATCHERS):
-            told.get()  # what it means at the start
-        sent = {}
-        for version in range(1, moves + 1):
-            sent[version] = time.perf_counter()
-            client.models.set_alias("fraud", "champion", version)
-            time.sleep(PAUSE_S)
-        times = sorted(at - sent[version] for version, at in _gathered(told, moves * WATCHERS))
-        done.set()
-        for process in processes:
-            process.join()
+        streams, watchers = (_told(client, kind, moves) for kind in (_stream, _watcher))
     return {
         "watchers": WATCHERS,
         "moves": moves,
-        "not told": moves * WATCHERS - len(times),
-        "move to callback, p50, ms": quantile(times, 0.5) * 1e3,
-        "move to callback, p99, ms": quantile(times, 0.99) * 1e3,
+        "not told": 2 * moves * WATCHERS - len(streams) - len(watchers),
+        "move to told, p50, ms": quantile(streams, 0.5) * 1e3,
+        "move to told, p99, ms": quantile(streams, 0.99) * 1e3,
+        "move to callback, p50, ms": quantile(watchers, 0.5) * 1e3,
+        "move to callback, p99, ms": quantile(watchers, 0.99) * 1e3,
         "anchor: small unary RPC, us": rpc * 1e6,
         "anchor: as many RPCs one by one, ms": rpc * WATCHERS * 1e3,
     }
 
 
-def _watch(uri: str, watchers: int, told: Any, done: Any) -> None:
-    def tell(change: ModelChange) -> None:
-        if change.now is not None:
-            told.put((change.now.version, time.perf_counter()))
+Tell = Callable[[int], object]
+"""To be called with the version that the alias means now."""
 
-    with ExitStack() as stack:
-        for _ in range(watchers):
-            stack.enter_context(ModelWatcher(["fraud@champion"], uri=uri, on_change=tell))
+
+def _told(client: Client, watcher: Callable[..., None], moves: int) -> list[float]:
+    """Seconds from before each move until each watcher was told, in ascending order."""
+    context = multiprocessing.get_context("spawn")
+    told, done, times = context.Queue(), context.Event(), []
+    arguments = (watcher, client.tracking_uri, told, done)
+    processes = [context.Process(target=_watch, args=arguments) for _ in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    for _ in range(WATCHERS):
+        told.get()
+    for version in range(1, moves + 1):
+        start = time.perf_counter()
+        client.models.set_alias("fraud", "champion", version)
+        times += [at - start for at in _gathered(told, version)]
+    done.set()
+    for process in processes:
+        process.join()
+    return sorted(times)
+
+
+def _gathered(told: Any, version: int) -> Iterator[float]:
+    """When each watcher was told of a version; of fewer, where one is not told."""
+    for _ in range(WATCHERS):
+        try:
+            at, found = told.get(timeout=10)
+        except queue.Empty:
+            return
+        if found == version:
+            yield at
+
+
+def _watch(watcher: Callable[..., None], uri: str, told: Any, done: Any) -> None:
+    def tell(version: int) -> None:
+        told.put((time.perf_counter(), version))
+
+    with Client(uri) as client, ExitStack() as stack:
+        for _ in range(WATCHERS // PROCESSES):
+            watcher(client, stack, tell)
         done.wait()
 
 
-def _gathered(told: Any, count: int) -> list[tuple[int, float]]:
-    """So many, or those that there are when no more come."""
-    found: list[tuple[int, float]] = []
-    try:
-        while len(found) < count:
-            found.append(told.get(timeout=5))
-    except queue.Empty:
-        pass
-    return found
+def _stream(client: Client, stack: ExitStack, tell: Tell) -> None:
+    feed = stack.enter_context(client.models.watch(["fraud"], from_now=True))
+
+    def read() -> None:
+        for event in feed:
+            if event.HasField("mark") or event.HasField("change"):
+                tell(event.change.version)
+
+    threading.Thread(target=read, daemon=True).start()
+
+
+def _watcher(client: Client, stack: ExitStack, tell: Tell) -> None:
+    def on_change(change: ModelChange) -> None:
+        tell(change.now.version if change.now else 0)
+
+    uri = client.tracking_uri
+    stack.enter_context(ModelWatcher(["fraud@champion"], uri=uri, on_change=on_change))
 
 
 def _publish(client: Client, model: str) -> None:

@@ -170,9 +170,9 @@ ROWS: dict[str, Row] = {
         "p99, ms <= 10.0",
     ),
     "G2": row(
-        "an alias is moved, and 200 watchers call back",
+        "an alias is moved, and 200 watchers are told",
         registry.watch,
-        "move to callback, p99, ms <= 200",
+        "move to told, p99, ms <= 200",
         "not told <= 0",
     ),
     "S1": row(

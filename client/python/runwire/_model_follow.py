@@ -81,7 +81,9 @@ class ModelFollower:
             self._follow()
         except RunwireError as error:
             if error.reason != "DRAINING" and not self._closed.is_set():
-                log.log(logging.WARNING if self.is_connected else logging.INFO, "models: %s", error)
+                # Once when it begins; what goes on like that is no news.
+                level = logging.INFO if self.error else logging.WARNING
+                log.log(level, "models are not followed: %s", error)
             return error
         except Exception:  # whatever it is, the last answers are served on
             if not self._closed.is_set():
@@ -115,7 +117,7 @@ class ModelFollower:
         if is_news or not self.is_connected:
             self._answer = self._ask(response.revision)
         self._answer.revision = max(self._answer.revision, response.revision)
-        self.is_connected = True
+        self.is_connected, self.error = True, None
         self._take(self._answer)
 
     def _ask(self, revision: int) -> ResolveModelsResponse:

@@ -539,7 +539,7 @@ def test_watch_prints_what_references_mean_and_whenever_that_changes(data: Path)
 
 def test_watch_of_no_reference_is_refused(command: Command) -> None:
     ended = command("models", "watch", "fraud", "-n", "1")
-    assert ended.code == 1
+    assert ended.code == 2
     assert "MODEL@ALIAS" in ended.err
     (line,) = command("models", "watch", "fraud@champion", "-n", "1").rows
     assert line[:3] == ["fraud@champion", "fraud", "1"]

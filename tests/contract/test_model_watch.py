@@ -65,11 +65,13 @@ def test_watch_tells_states_and_events_in_the_order_of_revisions(client: runwire
     with client.models.watch(after_revision=seen) as feed:
         told = until_mark(feed)
         assert feed.revision == client.models.resolve_all([]).revision
-    assert list(map(described, told)) == [
+    of_versions = [one for one in map(described, told) if "MODEL" not in one]
+    assert of_versions == [
         *("version fraud/1", "VERSION_CREATED", "VERSION_CREATED"),
         *("version fraud/2", "ALIAS_MOVED", "model fraud"),
     ]
-    assert told[-1].model.description == "cards"
+    (model,) = (event.model for event in told if event.HasField("model"))
+    assert model.description == "cards"
     revisions = [event.revision for event in told]
     assert revisions == sorted(revisions)
 
@@ -112,10 +114,11 @@ def test_watch_of_names_tells_of_these_alone_also_of_one_that_comes_later(
         until_mark(feed)
         publish(client, "churn")
         publish(client, "later")
-        told = [next(feed) for _ in range(3)]
-        assert list(map(described, told)) == [
-            *("model later", "version later/1", "VERSION_CREATED"),
-        ]
+        told = [described(next(feed))]
+        while told[-1] != "VERSION_CREATED":
+            told.append(described(next(feed)))
+        assert {"model later", "version later/1"} <= set(told)
+        assert "churn" not in " ".join(told)
 
 
 def test_watch_tells_what_was_deleted(client: runwire.Client) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from runwire.v1 import registry_service_pb2 as pb
 from runwire.v1.artifact_pb2 import ModelVersionKey
 from runwire.v1.model_pb2 import Model, ModelVersion
+from runwire_server.inprocess import InProcessContext
 from runwire_server.services.model import RegistryService
 from runwire_server.store.database import Database
 from runwire_server.store.registry import Registry
@@ -32,7 +33,8 @@ class Service:
     def __getattr__(self, method: str) -> Callable[..., Any]:
         request_type = getattr(pb, f"{method}Request")
         handler = getattr(self._service, method)
-        return lambda **fields: handler(request_type(**fields), None)
+        context = InProcessContext(None, ())
+        return lambda **fields: handler(request_type(**fields), context)
 
     def resolve(
         self, references: list[str], min_revision: int = 0, workspace: str = ""

@@ -15,6 +15,7 @@ from benchmarks import (
     live,
     logging_calls,
     reads,
+    registry,
     search,
     shapes,
     stalls,
@@ -161,6 +162,18 @@ ROWS: dict[str, Row] = {
         live.tail_latency,
         "LogBatch sent to visible, p50 ms <= 100",
         "log call to visible, p50 ms <= 250",
+    ),
+    "G1": row(
+        "ResolveModels by alias, 8 clients, in turns with an empty RPC",
+        registry.resolve,
+        "share of the empty RPC's rate >= 0.8",
+        "p99, ms <= 10.0",
+    ),
+    "G2": row(
+        "an alias is moved, and 200 watchers are told",
+        registry.watch,
+        "move to told, p99, ms <= 200",
+        "not told <= 0",
     ),
     "S1": row(
         "server start to first answer, idle memory, runwire --help",

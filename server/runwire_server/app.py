@@ -33,6 +33,7 @@ from runwire_server.services.server import ServerService
 from runwire_server.settings import local
 from runwire_server.store import migrations, run_watch
 from runwire_server.store.database import Database
+from runwire_server.store.registry import Registry
 
 SERVICE_NAMES = tuple(
     f"runwire.v1.{name}Service"
@@ -66,6 +67,7 @@ class App:
         self.engine = Engine(self.db)
         self.engine.start()
         self._run_pulse = run_watch.pulse(self.db)
+        self.registry = Registry(self.db)
         self._lost_runs = LostRuns(self.db, lost_after_s)
         if lost_after_s:
             self._lost_runs.start()
@@ -83,7 +85,7 @@ class App:
             MetricService(self.engine, self.drain), server
         )
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(
-            RegistryService(self.db), server
+            RegistryService(self.db, self.registry, self.drain), server
         )
         run_service_pb2_grpc.add_RunServiceServicer_to_server(
             RunService(self.db, self.engine, self._run_pulse, self.drain), server
@@ -106,6 +108,7 @@ class App:
         self.drain.set()
         self._run_pulse.close()
         self._lost_runs.close()
+        self.registry.close()
         self.engine.close()
         self.db.close()
 

@@ -212,6 +212,18 @@ class OffsetGap(ServiceError):
         )  # fmt: skip
 
 
+class RevisionAhead(ServiceError):
+    """What a caller knows of the registry is not of this one's past."""
+
+    code, reason = code_pb2.OUT_OF_RANGE, "REVISION_AHEAD"
+
+    def __init__(self, revision: int, min_revision: int):
+        super().__init__(
+            f"the registry is at revision {revision} and has not come to {min_revision} yet",
+            revision=revision, min_revision=min_revision,
+        )  # fmt: skip
+
+
 class TooLarge(ServiceError):
     code, reason = code_pb2.RESOURCE_EXHAUSTED, "TOO_LARGE"
 

@@ -515,6 +515,36 @@ def test_version_is_published_moved_and_found(command: Command) -> None:
     assert told == ["@champion to version 2 from 1", "@champion to version 1 from unset"]
 
 
+def test_watch_prints_what_references_mean_and_whenever_that_changes(data: Path) -> None:
+    """Beside another process that changes it, on the same data."""
+    arguments = ["models", "watch", "fraud@champion", "--json", "-n", "2"]
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, text=True
+        ) as watching,
+        runwire.Client(data) as client,
+    ):
+        assert watching.stdout is not None
+        first = json.loads(watching.stdout.readline())
+        assert (first["reference"], first["model"], first["version"]) == (
+            "fraud@champion",
+            "fraud",
+            1,
+        )
+        client.models.delete_alias("fraud", "champion")
+        second = json.loads(watching.stdout.readline())
+        assert second == {"reference": "fraud@champion", "error": "NOT_FOUND"}
+    assert watching.returncode == 0
+
+
+def test_watch_of_no_reference_is_refused(command: Command) -> None:
+    ended = command("models", "watch", "fraud", "-n", "1")
+    assert ended.code == 2
+    assert "MODEL@ALIAS" in ended.err
+    (line,) = command("models", "watch", "fraud@champion", "-n", "1").rows
+    assert line[:3] == ["fraud@champion", "fraud", "1"]
+
+
 def test_model_is_made_changed_and_deleted(command: Command) -> None:
     assert command("models", "create", "churn", "--stages", "draft,live").out == "churn\n"
     command("models", "register", "churn", "--uri", "s3://elsewhere/x")

@@ -29,7 +29,7 @@ FailedPreconditionError InternalError InvalidArgumentError NotFoundError OutOfRa
 PermissionDeniedError ResourceExhaustedError RunwireError UnauthenticatedError UnavailableError
 UnimplementedError
 """
-OTHERS = "ActiveRun Client Experiment ModelVersion Run __version__ artifacts data"
+OTHERS = "ActiveRun Client Experiment ModelVersion Run __version__ artifacts data registry"
 
 # Arguments by position, as mlflow 3 has them.
 SIGNATURES = {

@@ -68,7 +68,7 @@ from runwire._fluent_experiment import (
 from runwire._session import flush, get_tracking_uri, is_tracking_uri_set, set_tracking_uri
 
 if TYPE_CHECKING:
-    from runwire import artifacts, data
+    from runwire import artifacts, data, registry
     from runwire._client import Client
     from runwire._fluent_artifact import (
         get_artifact_uri,
@@ -112,7 +112,7 @@ _LATE = {
     }.items()
     for name in names.split()
 }
-_SUBMODULES = ("artifacts", "data")
+_SUBMODULES = ("artifacts", "data", "registry")
 
 
 def __getattr__(name: str) -> object:
@@ -195,6 +195,7 @@ __all__ = [
     "log_table",
     "log_text",
     "register_model",
+    "registry",
     "restore_experiment",
     "restore_run",
     "search_experiments",

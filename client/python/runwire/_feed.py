@@ -36,7 +36,7 @@ class Feed(Generic[Event]):
         request: Message,
         open_event: Callable[[Any], Event],
     ):
-        """``request`` and responses have a field ``cursor``."""
+        """``request`` and responses have a field ``cursor``, unless ``_note`` knows another."""
         self.cursor: bytes = getattr(request, "cursor", b"")
         self.is_away = False  # it waits for a server
         self._caller, self._method, self._request = caller, method, request
@@ -75,8 +75,7 @@ class Feed(Generic[Event]):
             try:
                 for response in responses:
                     self.is_away, retry = False, self._caller.retry(ATTEMPTS, PATIENCE_S)
-                    if response.cursor:
-                        self.cursor = self._request.cursor = response.cursor  # type: ignore[attr-defined]
+                    self._note(response)
                     yield self._open_event(response)
                 return
             except CancelledError:
@@ -88,6 +87,11 @@ class Feed(Generic[Event]):
                     raise
             finally:
                 responses.close()
+
+    def _note(self, response: Any) -> None:
+        """Remember, and put into the request, where to go on after a cut."""
+        if response.cursor:
+            self.cursor = self._request.cursor = response.cursor  # type: ignore[attr-defined]
 
     def _opened(self, call: Any) -> None:
         self._call = call

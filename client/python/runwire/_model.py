@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from runwire._change import Time, changed_tags, mask, new_id, timestamp
 from runwire._errors import from_fault
+from runwire._model_feed import ModelFeed
 from runwire._pager import Pager
 from runwire.v1.artifact_pb2 import Artifact, ModelVersionKey
 from runwire.v1.model_pb2 import Model, ModelEvent, ModelVersion
@@ -43,7 +44,6 @@ from runwire.v1.registry_service_pb2 import (
     UpdateModelVersionRequest,
     UpdateModelVersionResponse,
     WatchModelsRequest,
-    WatchModelsResponse,
 )
 from runwire.v1.registry_service_pb2_grpc import RegistryServiceStub
 
@@ -340,10 +340,16 @@ class Models:
         return found.model_version
 
     def resolve_all(
-        self, references: Iterable[str], *, workspace: str = ""
+        self, references: Iterable[str], *, min_revision: int = 0, workspace: str = ""
     ) -> ResolveModelsResponse:
-        """Many at once, in their order; each with a version or a ``fault``."""
-        request = ResolveModelsRequest(references=references, workspace=self._in(workspace))
+        """Many at once, in their order; each with a version or a ``fault``.
+
+        ``min_revision``: of a change or a watch, which the answer then is not older than;
+        ``OutOfRangeError`` (reason REVISION_AHEAD) where the registry has not come that far.
+        """
+        request = ResolveModelsRequest(
+            references=references, workspace=self._in(workspace), min_revision=min_revision
+        )
         response: ResolveModelsResponse = self._call("ResolveModels", request)
         return response
 
@@ -396,24 +402,28 @@ class Models:
         models: Iterable[str] = (),
         *,
         after_revision: int | None = None,
+        from_now: bool = False,
         workspace: str = "",
-    ) -> Iterator[WatchModelsResponse]:
-        """Changes after a revision, or the present state and then changes; goes on after a cut.
+    ) -> ModelFeed:
+        """Changes after a revision, from now on, or (neither given) the present state and then
+        changes; of the ``models`` of these names, or of all. For a program that serves models
+        there is ``runwire.registry.ModelWatcher``.
 
-        Raises ``UnimplementedError`` where the server does not offer it.
+        Goes on by itself after a cut; close it, or use it in a ``with`` block. It ends after
+        an event ``expired``: start again without ``after_revision``.
+
+        >>> found = client.models.resolve_all(["fraud@champion"])
+        >>> with client.models.watch(["fraud"], after_revision=found.revision) as feed:
+        ...     for event in feed:
+        ...         if event.HasField("change"):
+        ...             print(event.change.alias, event.change.version)
         """
         request = WatchModelsRequest(workspace=self._in(workspace), models=models)
-        if after_revision is None:
-            request.snapshot_first = True
-        else:
+        if after_revision is not None:
             request.after_revision = after_revision
-
-        def resume(response: WatchModelsResponse) -> None:
-            # Inside a snapshot there is no place to go on from: it starts again.
-            if response.WhichOneof("event") in ("change", "mark"):
-                request.after_revision = response.revision
-
-        return self._caller.resuming(RegistryServiceStub, "WatchModels", request, resume)
+        elif not from_now:
+            request.snapshot_first = True
+        return ModelFeed(self._caller, request)
 
     def _in(self, workspace: str) -> str:
         return workspace or self._caller.workspace

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from typing import cast
 
 from grpc import ServicerContext
 from runwire.v1 import registry_service_pb2 as pb
 from runwire.v1.registry_service_pb2_grpc import RegistryServiceServicer
 
 from runwire_server.errors import Unimplemented
+from runwire_server.services.lifetime import lasts_s
 from runwire_server.store import (
     model,
     model_alias,
     model_event,
-    model_resolve,
     model_stage,
     model_version,
 )
 from runwire_server.store.database import Database
+from runwire_server.store.registry import Registry
 
 
 class RegistryService(RegistryServiceServicer):
-    def __init__(self, db: Database):
-        self._db = db
+    def __init__(self, db: Database, registry: Registry, drain: threading.Event):
+        self._db, self._registry, self._drain = db, registry, drain
 
     def CreateModel(
         self, request: pb.CreateModelRequest, context: ServicerContext
@@ -131,8 +134,8 @@ class RegistryService(RegistryServiceServicer):
     def ResolveModels(
         self, request: pb.ResolveModelsRequest, context: ServicerContext
     ) -> pb.ResolveModelsResponse:
-        with self._db.read() as tx:
-            return model_resolve.resolve(tx, request.references, request.workspace)
+        found = self._registry.resolve(request.references, request.workspace, request.min_revision)
+        return cast(pb.ResolveModelsResponse, found)
 
     def ListModelEvents(
         self, request: pb.ListModelEventsRequest, context: ServicerContext
@@ -157,7 +160,9 @@ class RegistryService(RegistryServiceServicer):
     def WatchModels(
         self, request: pb.WatchModelsRequest, context: ServicerContext
     ) -> Iterator[pb.WatchModelsResponse]:
-        raise Unimplemented("WatchModels")
+        watching = self._registry.watch(request, self._drain, lasts_s(context))
+        context.add_callback(watching.cancel)
+        return cast(Iterator[pb.WatchModelsResponse], watching.events())
 
 
 def _optional(request: pb.SetModelAliasRequest | pb.DeleteModelAliasRequest) -> int | None:

@@ -16,6 +16,7 @@ FEATURES = (
     "runs.resume",
     "metrics.tail",
     "runs.watch",
+    "models.watch",
 )
 
 

@@ -15,9 +15,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -59,11 +59,19 @@ _VACUUMED_PAGES = 2048
 Ending = Callable[["Transaction", Collection[str]], None]
 
 
+class Announcement(NamedTuple):
+    """Something of a kind, by its name, may have changed."""
+
+    kind: str
+    name: str
+
+
 class Transaction:
     """One open transaction. ``now`` (µs) is the same for everything it writes."""
 
     def __init__(self, connection: sa.Connection):
         self._connection = connection
+        self.announced: set[Announcement] = set()
         self.now = time.time_ns() // 1000
         self.is_postgres = connection.dialect.name == "postgresql"
         self._endings: dict[Ending, dict[str, None]] = {}
@@ -121,6 +129,10 @@ class Transaction:
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
         return sqlite_insert(table)
+
+    def announce(self, kind: str, name: str) -> None:
+        """Tell those who listen to this database, once the transaction has ended."""
+        self.announced.add(Announcement(kind, name))
 
     @property
     def bytewise(self) -> str:
@@ -183,6 +195,7 @@ class Database:
         # which is for other processes only.
         self._sqlite_writer = threading.Lock()
         self._pool_timeout_s = pool_timeout_s
+        self._listeners: list[Callable[[Announcement], None]] = []
         if not self.is_postgres and self.url.database not in (None, "", ":memory:"):
             Path(str(self.url.database)).parent.mkdir(parents=True, exist_ok=True)
         self.engine = sa.create_engine(
@@ -201,6 +214,10 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
 
+    def listen(self, listener: Callable[[Announcement], None]) -> None:
+        """Have it told, before a ``write`` returns, what that has announced."""
+        self._listeners.append(listener)
+
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """One snapshot to read from."""
@@ -218,16 +235,28 @@ class Database:
 
         For short blocks: on SQLite those of several threads may be committed together.
         """
-        with _translated(), self._group.join() if self._group else self._begin() as tx:
+        with self._announced(self._group.join() if self._group else self._begin()) as tx:
             yield tx
-            tx.finish()
 
     @contextmanager
     def write_alone(self) -> Iterator[Transaction]:
         """The same for long blocks, which nobody else's commit should wait for."""
-        with _translated(), self._begin() as tx:
+        with self._announced(self._begin()) as tx:
             yield tx
-            tx.finish()
+
+    @contextmanager
+    def _announced(self, block: AbstractContextManager[Transaction]) -> Iterator[Transaction]:
+        announced: set[Announcement] = set()
+        try:
+            with _translated(), block as tx:
+                announced = tx.announced
+                yield tx
+                tx.finish()
+        finally:
+            # After an error too: a commit whose answer was lost may have taken place.
+            for each in announced:
+                for listener in self._listeners:
+                    listener(each)
 
     @contextmanager
     def _begin(self) -> Iterator[Transaction]:

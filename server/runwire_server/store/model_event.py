@@ -22,11 +22,19 @@ from runwire_server.store.model_row import ModelRow
 from runwire_server.store.tables import model_events, models, registry_revisions
 from runwire_server.store.times import from_proto, to_proto
 
+# Of announcements: a workspace's registry has changed.
+REGISTRY = "registry"
+
 _ORDER = [page.SortColumn(model_events.c.revision, descending=True, nullable=False)]
 
 
 def draw(tx: Transaction, workspace: str) -> int:
-    """The next revision of the workspace's registry; its row stays locked until commit."""
+    """The next revision of the workspace's registry; its row stays locked until commit.
+
+    The model that changes is marked with it (``model_row.touch``): what is not marked is
+    not seen by those who watch, nor by what is kept in memory.
+    """
+    tx.announce(REGISTRY, workspace)
     revisions = tx.insert(registry_revisions).values(workspace=workspace, revision=1)
     return int(
         tx.execute(
@@ -112,7 +120,7 @@ def list_events(
     if page_token:
         statement = statement.where(page.after(_ORDER, page.decode(page_token, arguments)))
     rows = tx.execute(statement.order_by(_ORDER[0].order).limit(size + 1)).all()
-    events = fit(map(_event, rows[:size]))
+    events = fit(map(message, rows[:size]))
     token = page.encode([events[-1].revision], arguments) if len(rows) > len(events) else ""
     return events, token
 
@@ -128,7 +136,7 @@ def _ids_of(tx: Transaction, workspace: str, name: str) -> list[str]:
     return ids
 
 
-def _event(row: sa.Row[Any]) -> ModelEvent:
+def message(row: sa.Row[Any]) -> ModelEvent:
     return ModelEvent(
         kind=row.kind,
         model=row.model,

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from runwire_server.errors import NotFound
 from runwire_server.store.database import Transaction
 from runwire_server.store.model_name import check_name
-from runwire_server.store.tables import model_versions, models
+from runwire_server.store.tables import model_events, model_versions, models
 
 ModelRow: TypeAlias = sa.Row[Any]
 VersionRow: TypeAlias = sa.Row[Any]
 
+_MANY = 1000
 # A version's columns and those of its model that its message needs.
 VERSION_COLUMNS = (
     *model_versions.columns,
@@ -100,6 +101,26 @@ def touch_versions(
         )
         .values(update_time=tx.now, revision=revision, **values)
     )
+
+
+def changed_since(
+    tx: Transaction, workspace: str, since: int, revision: int
+) -> frozenset[str] | None:
+    """Names and ids of the models that changed after ``since``, where the registry is at
+    ``revision``; of a renamed one only the new name. None: too many, or it cannot be said."""
+    if since == revision:
+        return frozenset()
+    if not 0 <= since < revision:
+        return None
+    present = sa.select(models.c.model_id, models.c.name).where(
+        models.c.workspace == workspace, models.c.revision > since
+    )
+    # Of one that was removed for good there is nothing left but its history.
+    past = sa.select(model_events.c.model_id, model_events.c.model).where(
+        model_events.c.workspace == workspace, model_events.c.revision > since
+    )
+    rows = tx.execute(present.union(past).limit(_MANY + 1)).all()
+    return None if len(rows) > _MANY else frozenset(text for row in rows for text in row)
 
 
 def _live(workspace: str, name: str) -> sa.Select[Any]:

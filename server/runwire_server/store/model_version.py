@@ -149,6 +149,7 @@ def update(tx: Transaction, wanted: ModelVersion, update_mask: FieldMask) -> Mod
         model_tag.change(tx, model_version_tags, owner, tags)
         revision = model_event.draw(tx, row.workspace)
         model_row.touch_versions(tx, row, {wanted.version}, revision, **changes)
+        model_row.touch(tx, row, revision)
     return message(tx, model_row.find_version(tx, row, wanted.version))
 
 

@@ -359,7 +359,8 @@ models = Table(
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
     Column("delete_time", BigInteger),
-    Column("revision", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),  # of the last change, of a version too
+    Index("ix_models_workspace_revision", "workspace", "revision"),
     Index(
         "uq_models_live_name",
         "workspace",
@@ -396,6 +397,7 @@ model_versions = Table(
     Column("delete_time", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Index("ix_model_versions_source_run_id", "source_run_id"),
+    Index("ix_model_versions_model_id_revision", "model_id", "revision"),
 )
 
 model_version_tags = Table(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from runwire._command import model_table
+from runwire._command import model_table, model_watch
 from runwire._command.failure import USAGE, CommandError
 from runwire._command.find import connected, resolved, run_id_of, take, version_of
 from runwire._command.options import Verbs, add_listing, add_tags, add_yes, count
@@ -17,6 +17,7 @@ from runwire._command.resource import document, time_of
 def add_to(parser: argparse.ArgumentParser) -> None:
     verbs = Verbs(parser)
     _add_reading(verbs)
+    model_watch.add_to(verbs)
     _add_publishing(verbs)
     _add_changes(verbs)
 

@@ -278,12 +278,14 @@ class TransitionModelVersionResponse(_message.Message):
     def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ...) -> None: ...
 
 class ResolveModelsRequest(_message.Message):
-    __slots__ = ("references", "workspace")
+    __slots__ = ("references", "workspace", "min_revision")
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     references: _containers.RepeatedScalarFieldContainer[str]
     workspace: str
-    def __init__(self, references: _Optional[_Iterable[str]] = ..., workspace: _Optional[str] = ...) -> None: ...
+    min_revision: int
+    def __init__(self, references: _Optional[_Iterable[str]] = ..., workspace: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class ResolveModelsResponse(_message.Message):
     __slots__ = ("resolved", "revision")
@@ -383,16 +385,18 @@ class QueryLineageResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[LineageNode, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[LineageEdge, _Mapping]]] = ..., truncated: bool = ...) -> None: ...
 
 class WatchModelsRequest(_message.Message):
-    __slots__ = ("workspace", "models", "after_revision", "snapshot_first")
+    __slots__ = ("workspace", "models", "after_revision", "snapshot_first", "last_only")
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     AFTER_REVISION_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_ONLY_FIELD_NUMBER: _ClassVar[int]
     workspace: str
     models: _containers.RepeatedScalarFieldContainer[str]
     after_revision: int
     snapshot_first: bool
-    def __init__(self, workspace: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., after_revision: _Optional[int] = ..., snapshot_first: bool = ...) -> None: ...
+    last_only: bool
+    def __init__(self, workspace: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., after_revision: _Optional[int] = ..., snapshot_first: bool = ..., last_only: bool = ...) -> None: ...
 
 class WatchModelsResponse(_message.Message):
     __slots__ = ("model", "model_version", "change", "mark", "expired", "revision")

@@ -226,8 +226,10 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ResolveModels(self, request, context):
-        """What a serving process asks: these references, which bytes? All answers are of one moment.
-        Faults: NOT_FOUND, FIELD_INVALID.
+        """What a serving process asks: these references, which bytes? All answers are of one moment. A
+        server answers from memory. It knows at once what was changed through it, and within 100 ms
+        what was changed through another server of the same database; with min_revision it looks.
+        Errors: REVISION_AHEAD. Faults: NOT_FOUND, FIELD_INVALID, TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,8 +251,10 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchModels(self, request, context):
-        """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
-        servers that do not have it yet.
+        """Every change of models and versions, until the caller hangs up. Whatever changes several times
+        in quick succession is told as it is in the end; events are told one by one. The call ends
+        with DRAINING when the server goes away, or moves its callers to others: go on there from the
+        last revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

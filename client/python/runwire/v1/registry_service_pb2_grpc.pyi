@@ -118,8 +118,10 @@ class RegistryServiceStub:
         runwire.v1.registry_service_pb2.ResolveModelsRequest,
         runwire.v1.registry_service_pb2.ResolveModelsResponse,
     ]
-    """What a serving process asks: these references, which bytes? All answers are of one moment.
-    Faults: NOT_FOUND, FIELD_INVALID.
+    """What a serving process asks: these references, which bytes? All answers are of one moment. A
+    server answers from memory. It knows at once what was changed through it, and within 100 ms
+    what was changed through another server of the same database; with min_revision it looks.
+    Errors: REVISION_AHEAD. Faults: NOT_FOUND, FIELD_INVALID, TOO_LARGE.
     """
 
     ListModelEvents: grpc.UnaryUnaryMultiCallable[
@@ -140,8 +142,10 @@ class RegistryServiceStub:
         runwire.v1.registry_service_pb2.WatchModelsRequest,
         runwire.v1.registry_service_pb2.WatchModelsResponse,
     ]
-    """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
-    servers that do not have it yet.
+    """Every change of models and versions, until the caller hangs up. Whatever changes several times
+    in quick succession is told as it is in the end; events are told one by one. The call ends
+    with DRAINING when the server goes away, or moves its callers to others: go on there from the
+    last revision.
     """
 
 class RegistryServiceAsyncStub:
@@ -244,8 +248,10 @@ class RegistryServiceAsyncStub:
         runwire.v1.registry_service_pb2.ResolveModelsRequest,
         runwire.v1.registry_service_pb2.ResolveModelsResponse,
     ]
-    """What a serving process asks: these references, which bytes? All answers are of one moment.
-    Faults: NOT_FOUND, FIELD_INVALID.
+    """What a serving process asks: these references, which bytes? All answers are of one moment. A
+    server answers from memory. It knows at once what was changed through it, and within 100 ms
+    what was changed through another server of the same database; with min_revision it looks.
+    Errors: REVISION_AHEAD. Faults: NOT_FOUND, FIELD_INVALID, TOO_LARGE.
     """
 
     ListModelEvents: grpc.aio.UnaryUnaryMultiCallable[
@@ -266,8 +272,10 @@ class RegistryServiceAsyncStub:
         runwire.v1.registry_service_pb2.WatchModelsRequest,
         runwire.v1.registry_service_pb2.WatchModelsResponse,
     ]
-    """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
-    servers that do not have it yet.
+    """Every change of models and versions, until the caller hangs up. Whatever changes several times
+    in quick succession is told as it is in the end; events are told one by one. The call ends
+    with DRAINING when the server goes away, or moves its callers to others: go on there from the
+    last revision.
     """
 
 class RegistryServiceServicer(metaclass=abc.ABCMeta):
@@ -398,8 +406,10 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.ResolveModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.ResolveModelsResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.ResolveModelsResponse]]:
-        """What a serving process asks: these references, which bytes? All answers are of one moment.
-        Faults: NOT_FOUND, FIELD_INVALID.
+        """What a serving process asks: these references, which bytes? All answers are of one moment. A
+        server answers from memory. It knows at once what was changed through it, and within 100 ms
+        what was changed through another server of the same database; with min_revision it looks.
+        Errors: REVISION_AHEAD. Faults: NOT_FOUND, FIELD_INVALID, TOO_LARGE.
         """
 
     @abc.abstractmethod
@@ -426,8 +436,10 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.WatchModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.registry_service_pb2.WatchModelsResponse], collections.abc.AsyncIterator[runwire.v1.registry_service_pb2.WatchModelsResponse]]:
-        """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
-        servers that do not have it yet.
+        """Every change of models and versions, until the caller hangs up. Whatever changes several times
+        in quick succession is told as it is in the end; events are told one by one. The call ends
+        with DRAINING when the server goes away, or moves its callers to others: go on there from the
+        last revision.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

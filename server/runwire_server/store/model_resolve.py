@@ -9,7 +9,14 @@ from runwire.v1.model_pb2 import ModelVersion
 from runwire.v1.registry_service_pb2 import ResolveModelsResponse
 
 from runwire_server.errors import FieldInvalid, NotFound, ServiceError, TooLarge
-from runwire_server.store import model, model_alias, model_event, model_row, model_version
+from runwire_server.store import (
+    model,
+    model_alias,
+    model_event,
+    model_row,
+    model_then,
+    model_version,
+)
 from runwire_server.store.database import Transaction
 from runwire_server.store.experiment import workspace_of
 from runwire_server.store.fit import PAGE_BYTES
@@ -24,11 +31,14 @@ MAX_REFERENCE_BYTES = 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-def resolve(tx: Transaction, references: Sequence[str], workspace: str) -> ResolveModelsResponse:
+def resolve(
+    tx: Transaction, references: Sequence[str], workspace: str, at: int | None = None
+) -> ResolveModelsResponse:
     """An answer for each reference, in order: its version, or the fault of this one.
 
     ``MODEL@ALIAS``, ``MODEL/7``, ``MODEL/latest`` or ``MODEL/STAGE`` (the newest version in that
-    stage). All answers and the revision are of one moment. What would not fit one message
+    stage). All answers and the revision are of one moment, the answers of ``at`` (µs) where
+    that is given. What would not fit one message
     has the fault ``TOO_LARGE``: ask for it in a call of its own.
     """
     workspace = workspace_of(workspace)
@@ -44,7 +54,7 @@ def resolve(tx: Transaction, references: Sequence[str], workspace: str) -> Resol
         resolved = response.resolved.add(reference=reference)
         try:
             if reference not in known:
-                known[reference] = _resolve(tx, workspace, reference)
+                known[reference] = _resolve(tx, workspace, reference, at)
             size += known[reference].ByteSize()
             if size > PAGE_BYTES:
                 raise TooLarge("references", size, PAGE_BYTES)
@@ -54,14 +64,16 @@ def resolve(tx: Transaction, references: Sequence[str], workspace: str) -> Resol
     return response
 
 
-def _resolve(tx: Transaction, workspace: str, reference: str) -> ModelVersion:
+def _resolve(tx: Transaction, workspace: str, reference: str, at: int | None) -> ModelVersion:
     name, separator, selector = _parted(reference)
     row = model_row.find(tx, workspace, name)
-    if separator == "@":
+    if at is not None:
+        found: VersionRow | None = model_then.find(tx, row, separator, selector, at)
+    elif separator == "@":
         version = model_alias.target(tx, row, selector)
         if not version:
             raise NotFound("alias", reference)
-        found: VersionRow | None = model_row.find_version(tx, row, version)
+        found = model_row.find_version(tx, row, version)
     elif _NUMBER.fullmatch(selector):
         found = model_row.find_version(tx, row, int(selector))
     else:

@@ -32,13 +32,13 @@ class Registry:
 
     def __init__(self, db: Database):
         self._service = RegistryService(db)
+        self.user = ""
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         request_type = getattr(pb, f"{method}Request")
         handler = getattr(self._service, method)
-        return lambda **fields: retrying(
-            lambda: handler(request_type(**fields), InProcessContext(None, ()))
-        )
+        context = InProcessContext(None, [("runwire-user", self.user)])
+        return lambda **fields: retrying(lambda: handler(request_type(**fields), context))
 
     def version(self, model: str = "m", **fields: Any) -> ModelVersion:
         fields = {"source_uri": "s3://elsewhere/model", "create_model": True, **fields}

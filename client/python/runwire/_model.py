@@ -59,6 +59,20 @@ if TYPE_CHECKING:
     from runwire._call import Caller
 
 Direction = Literal["UPSTREAM", "DOWNSTREAM", "BOTH"]
+EventKind = Literal[
+    "VERSION_CREATED",
+    "ALIAS_MOVED",
+    "ALIAS_REMOVED",
+    "STAGE_CHANGED",
+    "VERSION_DELETED",
+    "MODEL_DELETED",
+    "MODEL_CREATED",
+    "MODEL_RENAMED",
+    "MODEL_CHANGED",
+    "VERSION_CHANGED",
+    "MODEL_RESTORED",
+    "VERSION_RESTORED",
+]
 
 
 class Models:
@@ -455,7 +469,7 @@ class Models:
         *,
         version: int = 0,
         alias: str = "",
-        kinds: Iterable[str] = (),
+        kinds: Iterable[EventKind] = (),
         since: Time | None = None,
         until: Time | None = None,
         page_size: int = 0,

@@ -49,7 +49,6 @@ SAID_OTHERWISE = {
 # Answered with UNIMPLEMENTED by this release, and not on the client.
 NOT_OFFERED = {
     "WatchModels": "comes with the registry's own issue",
-    "QueryLineage": "comes with the registry's own issue",
 }
 
 METHODS = [method for service in SERVICES for method in service.methods]

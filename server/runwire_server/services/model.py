@@ -14,6 +14,7 @@ from runwire_server.store import (
     model,
     model_alias,
     model_event,
+    model_lineage,
     model_resolve,
     model_restore,
     model_stage,
@@ -156,7 +157,8 @@ class RegistryService(RegistryServiceServicer):
     def QueryLineage(
         self, request: pb.QueryLineageRequest, context: ServicerContext
     ) -> pb.QueryLineageResponse:
-        raise Unimplemented("QueryLineage")
+        with self._db.read() as tx:
+            return model_lineage.query(tx, request)
 
     def WatchModels(
         self, request: pb.WatchModelsRequest, context: ServicerContext

@@ -88,9 +88,9 @@ def _descendants(role: str, column: sa.Column[str]) -> Finder:
 
 
 def _origins(tx: Transaction, workspace: str, versions: Keys, limit: int) -> Iterator[Edge]:
-    key = sa.tuple_(model_versions.c.model_id, model_versions.c.version)
-    query = sa.select(model_versions).where(key.in_(versions)).limit(limit)
-    for row in tx.execute(query.order_by(model_versions.c.model_id, model_versions.c.version)):
+    of = model_versions.c
+    query = sa.select(model_versions).where(*among(of.model_id, of.version, versions))
+    for row in tx.execute(query.order_by(of.model_id, of.version).limit(limit)):
         version = Node("version", (row.model_id, row.version))
         if row.source_run_id:
             yield Edge(Node("run", row.source_run_id), version, "registered")
@@ -125,14 +125,24 @@ def _versions_at_uris(tx: Transaction, workspace: str, uris: Keys, limit: int) -
 
 def _copies(tx: Transaction, workspace: str, versions: Keys, limit: int) -> Iterator[Edge]:
     of = model_versions.c
-    source = sa.tuple_(of.source_model_id, of.source_version)
     # The second condition is that of the partial index.
     query = sa.select(of.model_id, of.version, of.source_model_id, of.source_version).where(
-        source.in_(versions), of.source_version > 0
+        *among(of.source_model_id, of.source_version, versions), of.source_version > 0
     )
     for row in tx.execute(query.order_by(of.model_id, of.version).limit(limit)):
         copied = Node("version", (row.source_model_id, row.source_version))
         yield Edge(copied, Node("version", (row.model_id, row.version)), "copied")
+
+
+def among(
+    model_id: sa.Column[str], version: sa.Column[int], keys: Keys
+) -> list[sa.ColumnElement[bool]]:
+    """One of these (model_id, number). SQLite has no index for pairs, but for either half."""
+    return [
+        model_id.in_({key[0] for key in keys}),
+        version.in_({key[1] for key in keys}),
+        sa.tuple_(model_id, version).in_(keys),
+    ]
 
 
 UPSTREAM: dict[str, Sequence[Finder]] = {

@@ -23,7 +23,7 @@ from runwire_server.limits import check_value
 from runwire_server.store import model_row, run_row
 from runwire_server.store.database import Transaction
 from runwire_server.store.experiment import workspace_of
-from runwire_server.store.model_edges import DOWNSTREAM, UPSTREAM, Edge, Finder, Node
+from runwire_server.store.model_edges import DOWNSTREAM, UPSTREAM, Edge, Finder, Node, among
 from runwire_server.store.tables import model_versions, models, runs
 
 MAX_HOPS = 100
@@ -189,9 +189,12 @@ def _versions(tx: Transaction, nodes: Sequence[Node]) -> dict[Node, LineageNode]
     named = sa.select(models.c.model_id, models.c.name, models.c.workspace, models.c.delete_time)
     ids = {node.key[0] for node in nodes}
     of = {row.model_id: row for row in tx.execute(named.where(models.c.model_id.in_(ids)))}
-    key = sa.tuple_(model_versions.c.model_id, model_versions.c.version)
-    live = sa.select(model_versions.c.model_id, model_versions.c.version, model_versions.c.stage)
-    live = live.where(key.in_([node.key for node in nodes]), model_versions.c.delete_time.is_(None))
+    number = model_versions.c.version
+    live = sa.select(model_versions.c.model_id, number, model_versions.c.stage)
+    live = live.where(
+        *among(model_versions.c.model_id, number, [node.key for node in nodes]),
+        model_versions.c.delete_time.is_(None),
+    )
     stages = {(row.model_id, row.version): row.stage for row in tx.execute(live)} if nodes else {}
     return {
         node: LineageNode(

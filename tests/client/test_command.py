@@ -681,10 +681,11 @@ def test_compact_tells_what_it_saved_and_doctor_what_metrics_take(command: Comma
 def test_gc_removes_deleted_runs_once_they_are_old_enough(command: Command, data: Path) -> None:
     assert command("runs", "delete", FIRST).code == 0
     database = ("--backend-store-uri", f"sqlite:///{data / 'runwire.db'}")
-    assert command("gc", *database).out == "0 runs removed\n"
-    assert command("gc", *database, "--older-than", "0s", "--dry-run").out == "1 run to remove\n"
+    registry, now = "0 models, 0 model versions", (*database, "--older-than", "0s")
+    assert command("gc", *database).out == f"0 runs, {registry} removed\n"
+    assert command("gc", *now, "--dry-run").out == f"1 run, {registry} to remove\n"
     assert command("runs", "show", FIRST).code == 0
-    assert command("gc", *database, "--older-than", "0s").out == "1 run removed\n"
+    assert command("gc", *now).out == f"1 run, {registry} removed\n"
     assert command("runs", "show", FIRST).code == 3
     assert command("gc", *database, "--older-than", "a while").code == 2
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import runwire
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from contract.registry import kinds, last_event, publish
 
-EPOCH = Timestamp(seconds=0)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +149,7 @@ def test_latest_and_stages_are_resolved_as_they_were_at_a_time(client: runwire.C
     publish(client, versions=1)
     client.models.delete_version("fraud", 4)
 
-    def meant(reference: str, at: Timestamp) -> int:
+    def meant(reference: str, at: Any) -> int:
         return client.models.resolve(reference, at=at).version
 
     assert meant("fraud/latest", at_three) == 3

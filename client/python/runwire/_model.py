@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from runwire._call import Caller
+    from runwire._model_compare import ModelComparison
 
 Direction = Literal["UPSTREAM", "DOWNSTREAM", "BOTH"]
 EventKind = Literal[
@@ -516,6 +517,19 @@ class Models:
         )
         response: QueryLineageResponse = self._call("QueryLineage", request)
         return response
+
+    def compare(self, left: str, right: str, *, workspace: str = "") -> ModelComparison:
+        """What differs between the versions that two references mean: params and metrics of the
+        runs that they came from, and their files by digest.
+
+        >>> found = client.models.compare("fraud@champion", "fraud/latest")
+        >>> {name: pair for name, pair in found.params.items() if pair.differs}
+        {'lr': Pair(left='0.1', right='0.01')}
+        """
+        from runwire._model_compare import compare
+
+        versions = (self.resolve(one, workspace=workspace) for one in (left, right))
+        return compare(self._caller, *versions)
 
     def watch(
         self,

@@ -53,6 +53,7 @@ def test_copy_is_compared_by_the_run_it_came_from(client: runwire.Client) -> Non
     client.models.create_version("prod", source_version=("prod", 1))
     found = client.models.compare("fraud/1", "prod/2")
     assert found.same_files
+    assert found.run_ids.left == found.run_ids.right == found.left.source_run_id
     assert (len(found.params), len(found.metrics), len(found.files)) == (2, 2, 2)
     for pairs in (found.params, found.metrics, found.files):
         assert not any(pair.differs for pair in pairs.values())

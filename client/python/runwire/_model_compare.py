@@ -41,11 +41,12 @@ class Pair(Generic[T]):
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """By name: params and metrics of the runs that the versions came from, and the digests (or
-    URIs) of the files by their paths."""
+    """The runs that the versions came from, if only as copies of others; the params and metrics
+    of these by name; the digests (or URIs) of the files by path."""
 
     left: ModelVersion
     right: ModelVersion
+    run_ids: Pair[str]
     params: Mapping[str, Pair[str]]
     metrics: Mapping[str, Pair[float]]
     files: Mapping[str, Pair[str]]
@@ -62,6 +63,7 @@ def compare(caller: Caller, left: ModelVersion, right: ModelVersion) -> ModelCom
     return ModelComparison(
         left,
         right,
+        run_ids=Pair(*(run.run_id or None for run in runs)),
         params=_paired(*(dict(run.params) for run in runs)),
         metrics=_paired(*(dict(run.metrics) for run in runs)),
         files=_paired(*files),

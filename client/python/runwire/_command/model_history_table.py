@@ -60,9 +60,13 @@ def lineage(found: Any) -> Table:
     """A row for each edge, those near the root first."""
     names = [NodeName.of(node) for node in found.nodes]
     rows = [(names[edge.source], edge.role, names[edge.target]) for edge in found.edges]
-    empty = "nothing it was made from, and nothing made from it"
     return Table(
-        ("from", "as", "to"), rows, document(found), empty=empty, more=bool(found.truncated)
+        ("from", "as", "to"),
+        rows,
+        document(found),
+        empty="nothing it was made from, and nothing made from it",
+        more=found.truncated,
+        more_hint="start from one of these",
     )
 
 
@@ -118,12 +122,13 @@ def comparison(found: Any, *, only_differences: bool) -> Table:
 
 def _compared(found: Any) -> list[tuple[str, object, object, bool]]:
     rows: list[tuple[str, object, object, bool]] = []
-    for name in ("stage", "source_run_id", "source_path", "source_uri", "signature"):
+    for name in ("stage", "source_path", "source_uri", "signature"):
         left, right = (getattr(one, name) for one in (found.left, found.right))
         if left or right:
-            kind = Id if name == "source_run_id" else str
-            rows.append((name.removesuffix("_id").replace("_", " "), kind(left), kind(right),
-                         left != right))  # fmt: skip
+            rows.append((name.replace("_", " "), left, right, left != right))
+    if found.run_ids.left or found.run_ids.right:
+        runs = [Id(one or "") for one in (found.run_ids.left, found.run_ids.right)]
+        rows.append(("run", *runs, found.run_ids.differs))
     for what in ("params", "metrics"):
         for name, pair in getattr(found, what).items():
             rows.append((f"{what}.{name}", pair.left, pair.right, pair.differs))

@@ -75,6 +75,7 @@ def _bring_back(tx: Transaction, row: ModelRow, name: str, cause: Cause) -> Mode
     revision = model_event.record(
         tx, row, ModelEvent.KIND_MODEL_RESTORED, cause, previous_model=previous
     )
+    model_row.touch_live_versions(tx, row, revision)
     revision = model_alias.resume(tx, row, cause) or revision
     model_row.touch(tx, row, revision)
     return model_row.find_by_id(tx, row.model_id)

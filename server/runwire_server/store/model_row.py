@@ -128,12 +128,24 @@ def touch_versions(
     tx: Transaction, model: ModelRow, versions: set[int], revision: int, **values: object
 ) -> None:
     """As ``touch``, for versions of a model."""
+    _touch_versions(tx, model, revision, model_versions.c.version.in_(versions), **values)
+
+
+def touch_live_versions(tx: Transaction, model: ModelRow, revision: int) -> None:
+    """As ``touch``, for all versions of a model that are not in the trash by themselves."""
+    _touch_versions(tx, model, revision, model_versions.c.delete_time.is_(None))
+
+
+def _touch_versions(
+    tx: Transaction,
+    model: ModelRow,
+    revision: int,
+    these: sa.ColumnElement[bool],
+    **values: object,
+) -> None:
     tx.execute(
         sa.update(model_versions)
-        .where(
-            model_versions.c.model_id == model.model_id,
-            model_versions.c.version.in_(versions),
-        )
+        .where(model_versions.c.model_id == model.model_id, these)
         .values(update_time=tx.now, revision=revision, **values)
     )
 

@@ -161,6 +161,7 @@ def update(tx: Transaction, request: UpdateModelVersionRequest, *, actor: str = 
             changes=[*told, *model_change.of_tags(tags, stored)],
         )
         model_row.touch_versions(tx, row, {wanted.version}, revision, **fields)
+        model_row.touch(tx, row, revision)
     return message(tx, model_row.find_version(tx, row, wanted.version))
 
 

@@ -60,7 +60,7 @@ def _purge_version(db: Database, key: model_purge.Key, before: int) -> bool:
 
 def _write(db: Database, change: Callable[[Transaction], T]) -> T:
     def once() -> T:
-        with db.write() as tx:
+        with db.write_alone() as tx:  # a tree may be large
             return change(tx)
 
     return retrying(once)

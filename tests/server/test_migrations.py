@@ -83,30 +83,30 @@ def test_database_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -
     db.close()
 
 
-_MODEL_0002 = """INSERT INTO models (model_id, workspace, name, description, stages,
+_MODEL_0003 = """INSERT INTO models (model_id, workspace, name, description, stages,
     latest_version, create_time, update_time, delete_time, revision)
     VALUES (:model_id, 'default', :name, '', '["none"]', :latest, 1, 1, :deleted, 1)"""
-_VERSION_0002 = """INSERT INTO model_versions (model_id, version, stage, description, source_run_id,
+_VERSION_0003 = """INSERT INTO model_versions (model_id, version, stage, description, source_run_id,
     source_path, source_uri, tree_digest, signature, creator, create_time, update_time,
     delete_time, revision)
     VALUES (:model_id, :version, 'none', '', '', '', 's3://x', '', '', '', 1, 1, :deleted, 1)"""
 
 
-def test_models_of_the_second_schema_count_live_versions_and_can_be_restored(db: Database) -> None:
-    with db.write() as tx:
+def test_models_of_the_third_schema_count_live_versions_and_can_be_restored(db: Database) -> None:
+    with db.write_alone() as tx:
         metadata.drop_all(tx.connection)
         tx.execute(sa.text("DROP TABLE alembic_version"))
-    migrations.upgrade(db, "0002")
+    migrations.upgrade(db, "0003")
     with db.write() as tx:
         for model_id, deleted in (("live", None), ("gone", 7)):
             values = {"model_id": model_id, "name": model_id, "latest": 3, "deleted": deleted}
-            tx.execute(sa.text(_MODEL_0002), values)
+            tx.execute(sa.text(_MODEL_0003), values)
         for model_id, version, deleted in (
             *(("live", 1, None), ("live", 2, None), ("live", 3, 5)),
             *(("gone", 1, 7), ("gone", 2, 7), ("gone", 3, 5)),
         ):
             values = {"model_id": model_id, "version": version, "deleted": deleted}
-            tx.execute(sa.text(_VERSION_0002), values)
+            tx.execute(sa.text(_VERSION_0003), values)
     assert migrations.upgrade(db)
     with db.write() as tx:
         assert model.get(tx, "live", "").latest_version == 2

@@ -8,7 +8,6 @@ the moment. Events are taken in the order of their revisions, times are the serv
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import sqlalchemy as sa
 from runwire.v1.model_pb2 import ModelEvent
@@ -20,6 +19,7 @@ from runwire_server.store.model_name import LATEST, canonical_stage, check_alias
 from runwire_server.store.model_row import ModelRow, VersionRow
 from runwire_server.store.tables import model_events, model_versions
 
+_DELETED = ModelEvent.KIND_VERSION_DELETED
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -30,18 +30,31 @@ def find(
     (µs), deleted since or not. None or ``NotFound`` where it meant nothing."""
     if separator == "@":
         return model_row.find_any_version(tx, row, _target(tx, row, selector, at))
-    versions = _versions(row, at)
+    versions = model_row.select_any_versions().where(
+        model_versions.c.model_id == row.model_id,
+        model_versions.c.create_time <= at,
+        _was_there(row, at),
+    )
     if _NUMBER.fullmatch(selector):
         versions = versions.where(model_versions.c.version == int(selector))
     elif selector.lower() != LATEST:
         stage = canonical_stage("references", model.stages_of(row), selector)
-        versions = versions.where(_stage(row, at) == stage)
+        versions = versions.where(_was_in(row, at, stage))
     return tx.execute(versions.order_by(model_versions.c.version.desc()).limit(1)).one_or_none()
 
 
 def _target(tx: Transaction, row: ModelRow, alias: str, at: int) -> int:
     check_alias("references", alias)
-    moved = _after(row, at, model_events.c.previous_version).where(model_events.c.alias == alias)
+    moved = (
+        sa.select(model_events.c.previous_version)
+        .where(
+            model_events.c.model_id == row.model_id,
+            model_events.c.alias == alias,
+            model_events.c.time > at,
+        )
+        .order_by(model_events.c.revision)
+        .limit(1)
+    )
     version = tx.execute(moved).scalar()
     if version is None:
         version = model_alias.target(tx, row, alias)
@@ -50,46 +63,32 @@ def _target(tx: Transaction, row: ModelRow, alias: str, at: int) -> int:
     return int(version)
 
 
-def _versions(row: ModelRow, at: int) -> sa.Select[Any]:
-    """Those that were there."""
-    came_or_went = _of_version(
-        _after(row, at, model_events.c.kind),
-        ModelEvent.KIND_VERSION_DELETED,
-        ModelEvent.KIND_VERSION_RESTORED,
-    )
-    now = sa.case(
-        (model_versions.c.delete_time.is_(None), int(ModelEvent.KIND_VERSION_DELETED)),
-        else_=int(ModelEvent.KIND_VERSION_RESTORED),
-    )
-    there = sa.func.coalesce(came_or_went, now) == int(ModelEvent.KIND_VERSION_DELETED)
-    return model_row.select_any_versions().where(
-        model_versions.c.model_id == row.model_id, model_versions.c.create_time <= at, there
-    )
+def _was_there(row: ModelRow, at: int) -> sa.ColumnElement[bool]:
+    first = _first_after(row, at, _DELETED, ModelEvent.KIND_VERSION_RESTORED)
+    return _by(first, first.c.kind == _DELETED, model_versions.c.delete_time.is_(None))
 
 
-def _stage(row: ModelRow, at: int) -> sa.ColumnElement[str]:
-    left = _of_version(
-        _after(row, at, model_events.c.previous_stage), ModelEvent.KIND_STAGE_CHANGED
+def _was_in(row: ModelRow, at: int, stage: str) -> sa.ColumnElement[bool]:
+    first = _first_after(row, at, ModelEvent.KIND_STAGE_CHANGED)
+    return _by(first, first.c.previous_stage == stage, model_versions.c.stage == stage)
+
+
+def _by(
+    first: sa.Subquery, told: sa.ColumnElement[bool], now: sa.ColumnElement[bool]
+) -> sa.ColumnElement[bool]:
+    """What the first event tells of a version or, where it has none, what holds now. As sets of
+    versions: both databases make each of them once, and look every version up in it."""
+    version, moved = model_versions.c.version, sa.select(first.c.version)
+    return sa.or_(version.in_(moved.where(told)), sa.and_(now, version.not_in(moved)))
+
+
+def _first_after(row: ModelRow, at: int, *kinds: ModelEvent.Kind) -> sa.Subquery:
+    """Of each version the first event of these kinds after ``at``."""
+    of = model_events.c
+    place = sa.func.row_number().over(partition_by=of.version, order_by=of.revision)
+    events = (
+        sa.select(of.version, of.kind, of.previous_stage, place.label("place"))
+        .where(of.model_id == row.model_id, of.time > at, of.kind.in_(kinds))
+        .subquery()
     )
-    return sa.func.coalesce(left, model_versions.c.stage)
-
-
-def _after(row: ModelRow, at: int, column: sa.Column[Any]) -> sa.Select[Any]:
-    """``column`` of the first event of the model after ``at``."""
-    return (
-        sa.select(column)
-        .where(model_events.c.model_id == row.model_id, model_events.c.time > at)
-        .order_by(model_events.c.revision)
-        .limit(1)
-    )
-
-
-def _of_version(events: sa.Select[Any], *kinds: ModelEvent.Kind) -> sa.ScalarSelect[Any]:
-    """Of the version that the outer query looks at."""
-    return (
-        events.where(
-            model_events.c.version == model_versions.c.version, model_events.c.kind.in_(kinds)
-        )
-        .correlate(model_versions)
-        .scalar_subquery()
-    )
+    return sa.select(events).where(events.c.place == 1).subquery()

@@ -43,6 +43,7 @@ LAYERS: dict[str, set[str]] = {
         *("lost_runs", "metrics", "services", "settings", "store"),
     },
     "gc": {"errors", "metrics", "retry", "store"},
+    "gc_registry": {"retry", "store"},
     "workers": {"__main__", "app", "settings", "telemetry"},
     "__main__": {
         *("allocator", "app", "errors", "settings", "telemetry", "transport", "web", "workers"),

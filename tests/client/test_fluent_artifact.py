@@ -307,7 +307,18 @@ def test_model_elsewhere_is_only_noted() -> None:
         runwire.download_artifacts("models:/noted/1")
 
 
-@pytest.mark.parametrize("uri", ["model.bin", "file:///x", "models:/m/1", "runs:/x/y"])
+def test_version_is_copied_to_another_model() -> None:
+    with runwire.start_run() as run:
+        runwire.log_text("weights", "model/weights.txt")
+        runwire.register_model(f"runs:/{run.run_id}/model", "fraud")
+    copy = runwire.register_model("models:/fraud/latest", "fraud-prod")
+    assert (copy.name, copy.version, copy.source) == ("fraud-prod", 1, "models:/fraud/1")
+    assert runwire.load_text("models:/fraud-prod/1/weights.txt") == "weights"
+
+
+@pytest.mark.parametrize(
+    "uri", ["model.bin", "file:///x", "models:/m/1/file", "models:/m", "runs:/x/y"]
+)
 def test_model_that_cannot_be_registered_is_refused(uri: str) -> None:
     with pytest.raises(runwire.InvalidArgumentError):
         runwire.register_model(uri, "m")

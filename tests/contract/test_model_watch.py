@@ -195,3 +195,21 @@ def test_resolve_is_not_older_than_the_revision_it_is_given(client: runwire.Clie
     assert caught.value.metadata["revision"] == str(revision)
     with pytest.raises(runwire.InvalidArgumentError):
         client.models.resolve_all([], min_revision=-1)
+
+
+def test_watch_tells_versions_again_where_their_model_is_renamed_or_restored(
+    client: runwire.Client,
+) -> None:
+    publish(client)
+    publish(client)
+    seen = client.models.resolve_all([]).revision
+    client.models.update("fraud", new_name="cards")
+    with client.models.watch(["fraud"], after_revision=seen) as feed:
+        told = list(map(described, until_mark(feed)))
+        seen = feed.revision
+    assert told == ["model cards", "version cards/1", "version cards/2", "MODEL_RENAMED"]
+    client.models.delete("cards")
+    client.models.restore("cards")
+    with client.models.watch(after_revision=seen) as feed:
+        told = list(map(described, until_mark(feed)))
+    assert told[-4:] == ["model cards", "version cards/1", "version cards/2", "MODEL_RESTORED"]

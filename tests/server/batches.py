@@ -47,10 +47,10 @@ def running(db: Database, **settings: Any) -> Iterator[Engine]:
 
 
 def new_run(db: Database, **fields: Any) -> str:
-    run_id = uuid.uuid4().hex
+    made = Run(**{"run_id": uuid.uuid4().hex, **fields})
     with db.write() as tx:
-        run.create(tx, Run(run_id=run_id, **fields), "", "")
-    return run_id
+        run.create(tx, made, "", "")
+    return made.run_id
 
 
 def frame(

@@ -12,10 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from runwire.v1.registry_service_pb2 import CreateModelVersionRequest, RestoreModelRequest
 from runwire_server.errors import StorageUnavailable
 from runwire_server.metrics import frames
 from runwire_server.metrics.keys import key_id
-from runwire_server.store import migrations
+from runwire_server.store import migrations, model, model_restore, model_version
 from runwire_server.store.database import Database
 from runwire_server.store.search import RUNS, search
 from runwire_server.store.tables import metadata
@@ -80,6 +81,39 @@ def test_database_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -
         migrations.upgrade(db)
     assert migrations.revision(db) == "9999"
     db.close()
+
+
+_MODEL_0003 = """INSERT INTO models (model_id, workspace, name, description, stages,
+    latest_version, create_time, update_time, delete_time, revision)
+    VALUES (:model_id, 'default', :name, '', '["none"]', :latest, 1, 1, :deleted, 1)"""
+_VERSION_0003 = """INSERT INTO model_versions (model_id, version, stage, description, source_run_id,
+    source_path, source_uri, tree_digest, signature, creator, create_time, update_time,
+    delete_time, revision)
+    VALUES (:model_id, :version, 'none', '', '', '', 's3://x', '', '', '', 1, 1, :deleted, 1)"""
+
+
+def test_models_of_the_third_schema_count_live_versions_and_can_be_restored(db: Database) -> None:
+    with db.write_alone() as tx:
+        metadata.drop_all(tx.connection)
+        tx.execute(sa.text("DROP TABLE alembic_version"))
+    migrations.upgrade(db, "0003")
+    with db.write() as tx:
+        for model_id, deleted in (("live", None), ("gone", 7)):
+            values = {"model_id": model_id, "name": model_id, "latest": 3, "deleted": deleted}
+            tx.execute(sa.text(_MODEL_0003), values)
+        for model_id, version, deleted in (
+            *(("live", 1, None), ("live", 2, None), ("live", 3, 5)),
+            *(("gone", 1, 7), ("gone", 2, 7), ("gone", 3, 5)),
+        ):
+            values = {"model_id": model_id, "version": version, "deleted": deleted}
+            tx.execute(sa.text(_VERSION_0003), values)
+    assert migrations.upgrade(db)
+    with db.write() as tx:
+        assert model.get(tx, "live", "").latest_version == 2
+        draft = CreateModelVersionRequest(model="live", source_uri="s3://x")
+        assert model_version.create(tx, draft)[0].version == 4
+        restored, _ = model_restore.restore(tx, RestoreModelRequest(name="gone"))
+        assert restored.latest_version == 2
 
 
 RUN = "0123456789abcdef" * 2

@@ -11,10 +11,12 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
+from runwire import _source
 from runwire._errors import CancelledError, ResourceExhaustedError, RunwireError, UnavailableError
 from runwire._fork import gate
 from runwire._settings import settings
@@ -213,5 +215,9 @@ def _is_passing(error: RunwireError) -> bool:
 def _metadata(token: str) -> tuple[tuple[str, str], ...]:
     from runwire import __version__
 
-    made = (("runwire-client", f"python/{__version__}"),)
+    # Header values are ASCII.
+    made = (
+        ("runwire-client", f"python/{__version__}"),
+        ("runwire-user", quote(_source.user(), safe=" ")),
+    )
     return (*made, ("authorization", f"Bearer {token}")) if token else made

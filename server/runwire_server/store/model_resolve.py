@@ -13,7 +13,7 @@ from typing import NamedTuple
 from runwire.v1.registry_service_pb2 import ResolveModelsResponse
 
 from runwire_server.errors import FieldInvalid, NotFound, ServiceError, TooLarge
-from runwire_server.store import model, model_alias, model_row, model_version
+from runwire_server.store import model, model_alias, model_row, model_then, model_version
 from runwire_server.store.database import Transaction
 from runwire_server.store.fit import PAGE_BYTES
 from runwire_server.store.model_name import LATEST, canonical_stage
@@ -63,15 +63,16 @@ def joined(references: Sequence[str], answers: Sequence[Answer], revision: int) 
     return b"".join(parts)
 
 
-def answer(tx: Transaction, workspace: str, reference: str) -> Answer:
+def answer(tx: Transaction, workspace: str, reference: str, at: int | None = None) -> Answer:
     """``MODEL@ALIAS``, ``MODEL/7``, ``MODEL/latest`` or ``MODEL/STAGE`` (the newest version in
-    that stage): its version, or its fault."""
+    that stage): its version, now or ``at`` (µs), or its fault."""
     name = model_id = ""
     try:
         name, separator, selector = _parted(reference)
         row = model_row.find(tx, workspace, name)
         model_id = row.model_id
-        version = model_version.message(tx, _find(tx, row, reference, separator, selector))
+        found = _find(tx, row, reference, separator, selector, at)
+        version = model_version.message(tx, found)
     except ServiceError as error:
         return _fault(reference, error, name, model_id)
     response = ResolveModelsResponse()
@@ -86,8 +87,14 @@ def _fault(reference: str, error: ServiceError, name: str = "", model_id: str = 
 
 
 def _find(
-    tx: Transaction, row: ModelRow, reference: str, separator: str, selector: str
+    tx: Transaction, row: ModelRow, reference: str, separator: str, selector: str, at: int | None
 ) -> VersionRow:
+    found: VersionRow | None
+    if at is not None:
+        found = model_then.find(tx, row, separator, selector, at)
+        if found is None:
+            raise NotFound("model version", reference)
+        return found
     if separator == "@":
         version = model_alias.target(tx, row, selector)
         if not version:

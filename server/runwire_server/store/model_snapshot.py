@@ -78,6 +78,15 @@ class ModelSnapshot:
             revision, answers = self._ask(known, references, found, revision)
         return model_resolve.joined(references, answers, revision)
 
+    def resolve_then(self, references: Sequence[str], workspace: str, at: int) -> bytes:
+        """What they meant at a time (µs), asked of the database: of the past nothing is kept."""
+        model_resolve.check(references)
+        workspace = workspace_of(workspace)
+        with self._db.read() as tx:
+            revision = model_event.current(tx, workspace)
+            found = {one: model_resolve.answer(tx, workspace, one, at) for one in references}
+        return model_resolve.joined(references, [found[one] for one in references], revision)
+
     def _known(self, workspace: str) -> _Known:
         with self._lock:
             known = self._workspaces.get(workspace)

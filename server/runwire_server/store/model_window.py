@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from runwire.v1.model_pb2 import ModelEvent
 from runwire.v1.registry_service_pb2 import WatchModelsResponse
 
 from runwire_server.store import model, model_event, model_row, model_version
@@ -83,9 +84,10 @@ def read(tx: Transaction, workspace: str, after: int, until: int) -> Sequence[To
     with it, so only the last of a revision carries that one.
     """
     names: dict[str, set[str]] = defaultdict(set)
-    parts = [*_states(tx, workspace, after, until, names)]
-    without_event = {part.model_id for part in parts}
-    parts += (events := _events(tx, workspace, after, until, names))
+    events = _events(tx, workspace, after, until, names)
+    states = _states(tx, workspace, after, until, names, _moved(events))
+    without_event = {part.model_id for part in states}
+    parts = [*states, *events]
     _add_past_names(tx, without_event - {part.model_id for part in events}, names)
     parts.sort(key=lambda part: part[:2])
     following = [part.revision for part in parts[1:]] + [until + 1]
@@ -100,8 +102,19 @@ def read(tx: Transaction, workspace: str, after: int, until: int) -> Sequence[To
     ]
 
 
+def _moved(events: Sequence[_Part]) -> dict[str, int]:
+    """Models whose versions are other ones to who watches, though none has changed, and when."""
+    kinds = (ModelEvent.KIND_MODEL_RENAMED, ModelEvent.KIND_MODEL_RESTORED)
+    return {one.model_id: one.revision for one in events if one.content["change"].kind in kinds}
+
+
 def _states(
-    tx: Transaction, workspace: str, after: int, until: int, names: dict[str, set[str]]
+    tx: Transaction,
+    workspace: str,
+    after: int,
+    until: int,
+    names: dict[str, set[str]],
+    moved: dict[str, int],
 ) -> list[_Part]:
     changed = [models.c.workspace == workspace, models.c.revision > after]
     found = sa.select(models).where(
@@ -110,7 +123,9 @@ def _states(
     model_rows = tx.execute(found).all()
     version_rows = tx.execute(
         model_row.select_versions().where(
-            *changed, model_versions.c.revision > after, model_versions.c.revision <= until
+            *changed,
+            model_versions.c.revision <= until,
+            sa.or_(model_versions.c.revision > after, models.c.model_id.in_(moved)),
         )
     ).all()
     for row in model_rows:
@@ -122,7 +137,12 @@ def _states(
     return [
         *(_Part(row.revision, 0, row.model_id, {"model": one}) for row, one in models_found),
         *(
-            _Part(row.revision, 1, row.model_id, {"model_version": one})
+            _Part(
+                max(row.revision, moved.get(row.model_id, 0)),
+                1,
+                row.model_id,
+                {"model_version": one},
+            )
             for row, one in versions_found
         ),
     ]
@@ -138,7 +158,7 @@ def _events(
     )
     parts = []
     for row in tx.execute(happened):
-        names[row.model_id].add(row.model)
+        names[row.model_id] |= {row.model, row.previous_model} - {""}
         parts.append(_Part(row.revision, 2, row.model_id, {"change": model_event.message(row)}))
     return parts
 

@@ -26,8 +26,16 @@ class Registry:
         self._pulse = Pulse(lambda found: model_watch.revisions(db, found), "runwire-registry")
         db.listen(self._committed)
 
-    def resolve(self, references: Sequence[str], workspace: str, min_revision: int = 0) -> bytes:
-        """As ``ModelSnapshot.resolve``."""
+    def resolve(
+        self,
+        references: Sequence[str],
+        workspace: str,
+        min_revision: int = 0,
+        at: int | None = None,
+    ) -> bytes:
+        """As ``ModelSnapshot.resolve``; of the past where ``at`` (µs) is given."""
+        if at is not None:
+            return self._snapshot.resolve_then(references, workspace, at)
         return self._snapshot.resolve(references, workspace, min_revision)
 
     def watch(

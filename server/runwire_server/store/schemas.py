@@ -190,6 +190,10 @@ EXPERIMENTS = Schema(
     default_order="create_time DESC",
 )
 
+_live_version = sa.and_(
+    model_versions.c.model_id == models.c.model_id, model_versions.c.delete_time.is_(None)
+)
+
 MODELS = Schema(
     noun="model",
     table=models,
@@ -202,6 +206,16 @@ MODELS = Schema(
         (
             "update_time last_update_time last_updated_timestamp timestamp",
             _time(models.c.update_time),
+        ),
+        ("delete_time", _time(models.c.delete_time)),
+        ("creator user user_id", _text(models.c.creator, unset_is_empty=True)),
+        (
+            "stage current_stage",
+            Attribute(model_versions.c.stage, Type.TEXT, through=_live_version),
+        ),
+        (
+            "source_run_id run_id",
+            Attribute(model_versions.c.source_run_id, Type.ID, True, through=_live_version),
         ),
         (
             "alias aliases",
@@ -238,6 +252,7 @@ MODEL_VERSIONS = Schema(
             "update_time last_update_time last_updated_timestamp timestamp",
             _time(model_versions.c.update_time),
         ),
+        ("delete_time", _time(model_versions.c.delete_time)),
         (
             "alias aliases",
             Attribute(

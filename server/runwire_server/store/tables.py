@@ -117,6 +117,12 @@ runs = Table(
     Index("ix_runs_parent_run_id", "parent_run_id"),
     Index("ix_runs_change_shard_change_revision", "change_shard", "change_revision"),
     Index(
+        "ix_runs_forked_run_id",
+        "forked_run_id",
+        sqlite_where=text("forked_run_id <> ''"),
+        postgresql_where=text("forked_run_id <> ''"),
+    ),
+    Index(
         "ix_runs_stale",
         "experiment_id",
         sqlite_where=text("summaries_stale"),
@@ -355,9 +361,12 @@ models = Table(
     Column("name", Name, nullable=False),
     Column("description", Text, nullable=False),
     Column("stages", Text, nullable=False),  # JSON list
-    Column("latest_version", BigInteger, nullable=False),
+    Column("latest_version", BigInteger, nullable=False),  # of those not deleted; 0: none
+    Column("last_number", BigInteger, nullable=False, server_default=text("0")),  # ever given
+    Column("creator", Text, nullable=False, server_default=""),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
+    # Its versions have none of their own for it, and its aliases stay, to come back with it.
     Column("delete_time", BigInteger),
     Column("revision", BigInteger, nullable=False),  # of the last change, of a version too
     Index("ix_models_workspace_revision", "workspace", "revision"),
@@ -389,6 +398,8 @@ model_versions = Table(
     Column("source_run_id", String(32), nullable=False),
     Column("source_path", Text, nullable=False),
     Column("source_uri", Text, nullable=False),
+    Column("source_model_id", String(32), nullable=False, server_default=""),
+    Column("source_version", BigInteger, nullable=False, server_default=text("0")),
     Column("tree_digest", String(71), nullable=False),
     Column("signature", Text, nullable=False),
     Column("creator", Text, nullable=False),
@@ -398,6 +409,13 @@ model_versions = Table(
     Column("revision", BigInteger, nullable=False),
     Index("ix_model_versions_source_run_id", "source_run_id"),
     Index("ix_model_versions_model_id_revision", "model_id", "revision"),
+    Index(
+        "ix_model_versions_source_model_id",
+        "source_model_id",
+        "source_version",
+        sqlite_where=text("source_version > 0"),
+        postgresql_where=text("source_version > 0"),
+    ),
 )
 
 model_version_tags = Table(
@@ -434,5 +452,11 @@ model_events = Table(
     Column("actor", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("time", BigInteger, nullable=False),
+    Column("previous_model", Text, nullable=False, server_default=""),
+    Column("changes", Text, nullable=False, server_default=""),  # store/model_change.py
+    Column("undone_revision", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_model_events_model_id_revision", "model_id", "revision"),
+    Index("ix_model_events_model_id_alias_revision", "model_id", "alias", "revision"),
+    # To find the history of a model that was removed for good by its name.
+    Index("ix_model_events_workspace_model", "workspace", "model"),
 )

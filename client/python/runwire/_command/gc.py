@@ -22,8 +22,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
         raise CommandError(f"runwire {name} needs the server: {error}", hint) from error
     parser = CommandParser(
         prog=f"runwire {name}",
-        description="Remove runs that were deleted some time ago for good, with their metrics, and "
-        "give the space back. Safe while servers run on the same database.",
+        description="Remove runs, models and model versions that were deleted some time ago for "
+        "good, and give the space back. Safe while servers run on the same database.",
         epilog="examples:\n  runwire gc --dry-run\n  runwire gc --older-than 12h\n"
         "  runwire gc --backend-store-uri postgresql://user@db/runwire\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -51,7 +51,7 @@ def duration(text: str) -> int:
 
 
 def _collect(args: argparse.Namespace) -> int:
-    from runwire_server import gc
+    from runwire_server import gc, gc_registry
     from runwire_server.errors import ServiceError
     from runwire_server.store import migrations
     from runwire_server.store.database import Database
@@ -62,15 +62,23 @@ def _collect(args: argparse.Namespace) -> int:
                 raise CommandError(
                     "the database is not of this release", "runwire db upgrade brings it up to date"
                 )
+            models, versions = gc_registry.collect(
+                db, args.older_than, dry_run=args.dry_run, on_removed=_tell
+            )
             count = gc.collect(db, args.older_than, dry_run=args.dry_run, on_run=_tell)
     except ServiceError as error:
         raise CommandError(error.message) from error
     except ValueError as error:  # a URI of a database that is not supported
         raise CommandError(str(error), code=USAGE) from error
-    print(f"{count} run{'' if count == 1 else 's'} {'to remove' if args.dry_run else 'removed'}")
+    found = (_counted(count, "run"), _counted(models, "model"), _counted(versions, "model version"))
+    print(f"{', '.join(found)} {'to remove' if args.dry_run else 'removed'}")
     return 0
 
 
-def _tell(run_id: str) -> None:
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _tell(name: str) -> None:
     if sys.stderr.isatty():
-        print(run_id, file=sys.stderr)
+        print(name, file=sys.stderr)

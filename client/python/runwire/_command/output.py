@@ -61,6 +61,7 @@ class Table:
     marked: frozenset[int] = frozenset()
     empty: str = "nothing found"
     more: bool = False  # there is more than the limit let through
+    more_hint: str = "--limit N, or 0 for all"
     code: int = 0
 
 
@@ -145,7 +146,7 @@ def _show_table(table: Table, style: Style, *, header: bool = True) -> None:
         drawn.add_row(*(Text(pretty(value)) for value in row), style=bold)
     _console(style, sys.stdout).print(drawn)
     if table.more:
-        print("… there are more: --limit N, or 0 for all", file=sys.stderr)
+        print(f"… there are more: {table.more_hint}", file=sys.stderr)
 
 
 def _console(style: Style, file: TextIO) -> Any:

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import anchors, crash, forks, ingest, logging_calls, stalls, start, storage
+from benchmarks import (
+    anchors,
+    artifact_cuts,
+    artifacts,
+    crash,
+    forks,
+    ingest,
+    logging_calls,
+    stalls,
+    start,
+    storage,
+)
 from benchmarks.work import Work
 
 Figures = dict[str, Any]
@@ -95,6 +106,26 @@ ROWS: dict[str, Row] = {
         "noisy float32 losses after folding: the database file, with steps and times",
         storage.kept_size,
         "20 keys, bytes a point <= 3.5",
+    ),
+    "A1": row(
+        "a file of 1 GiB to the server and back; both sides' CPU and memory",
+        artifacts.large_file,
+        "up, share of the slowest anchor >= 0.6",
+        "down, share of the slowest anchor >= 0.6",
+        "RSS growth of the server, MiB <= 64",
+        "RSS growth of the client, MiB <= 64",
+    ),
+    "A2": row(
+        "a folder of 1,000 files of 10 KiB to the server and back",
+        artifacts.small_files,
+        "files/s up >= 5_000",
+        "files/s down >= 5_000",
+    ),
+    "A3": row(
+        "uploads cut at random, client or server killed, and sent again",
+        artifact_cuts.cut_uploads,
+        "contents that differ <= 0",
+        "most bytes acknowledged and sent again <= 0",
     ),
     "S1": row(
         "server start to first answer, idle memory, runwire --help",

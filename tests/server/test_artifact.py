@@ -22,6 +22,7 @@ from runwire_server.blobs import BlobStore, open_blobs
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
+from runwire_server.services import upload as upload_call
 from runwire_server.services.artifact import MAX_PUT_ITEMS, ArtifactService
 from runwire_server.store import blob, model_version
 from runwire_server.store.artifact import MAX_DELETE_PATHS
@@ -45,6 +46,12 @@ def url(
         monkeypatch.setenv(name, value)
     with server.bucket() as bucket:
         yield bucket
+
+
+@pytest.fixture(autouse=True)
+def often_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each 8 MiB, however fast they come."""
+    monkeypatch.setattr(upload_call, "PROGRESS_S", 0.0)
 
 
 def serve(db: Database, store: BlobStore) -> ArtifactServiceStub:

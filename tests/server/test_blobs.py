@@ -228,8 +228,13 @@ def test_full_device_is_storage_unavailable(tmp_path: Path) -> None:
     writer: Any = store.begin_segment("u1", "a")
     with Path("/dev/full").open("wb", buffering=0) as device:
         os.dup2(device.fileno(), writer._file.fileno())
+    writer.write(b"x")  # it is written beside the next ones
     with pytest.raises(StorageUnavailable, match="is full"):
-        writer.write(b"x")
+        writer.sync()
+    writer.write(b"behind the gap")
+    with pytest.raises(StorageUnavailable, match="is full"):
+        writer.seal()
+    assert writer.durable() == 0
     writer.close()
 
 

@@ -41,8 +41,9 @@ def check(chunk: Chunk, offset: int) -> bytes:
     """
     if chunk.offset != offset or chunk.codec:
         raise RunwireError(f"a chunk at {chunk.offset} came where {offset} was due")
+    data = chunk.data  # a copy each time that it is asked for
     crc32c = _crc32c()
-    if crc32c and chunk.HasField("crc32c") and crc32c(chunk.data) != chunk.crc32c:
+    if crc32c and chunk.HasField("crc32c") and crc32c(data) != chunk.crc32c:
         problem = f"the chunk at {offset} was damaged on its way"
         raise RunwireError(problem, reason="CHECKSUM_MISMATCH")
-    return chunk.data
+    return data

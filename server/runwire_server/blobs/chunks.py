@@ -22,9 +22,11 @@ def decode(chunk: Chunk, max_bytes: int) -> bytes:
     """
     if chunk.plain_size < 0:
         raise FieldInvalid("chunk.plain_size", "must not be negative")
-    if max(chunk.plain_size, len(chunk.data)) > max_bytes:
-        raise TooLarge("chunk", max(chunk.plain_size, len(chunk.data)), max_bytes)
-    data = chunk.data if chunk.codec == CODEC_UNSPECIFIED else _unpack(chunk)
+    data = chunk.data  # a copy each time that it is asked for
+    if max(chunk.plain_size, len(data)) > max_bytes:
+        raise TooLarge("chunk", max(chunk.plain_size, len(data)), max_bytes)
+    if chunk.codec != CODEC_UNSPECIFIED:
+        data = _unpack(chunk, data)
     if len(data) != chunk.plain_size and (chunk.plain_size or chunk.codec):
         raise FieldInvalid("chunk.plain_size", f"{chunk.plain_size}, but there are {len(data)}")
     if chunk.HasField("crc32c") and google_crc32c.value(data) != chunk.crc32c:
@@ -42,19 +44,20 @@ def split(blocks: Iterable[bytes], offset: int, chunk_bytes: int) -> Iterator[tu
     """(offset, bytes) of chunks of at most ``chunk_bytes``, of blocks of any size."""
     for block in blocks:
         for start in range(0, len(block), chunk_bytes):
+            # A slice of all of it is no copy.
             data = block[start : start + chunk_bytes]
             yield offset, data
             offset += len(data)
 
 
-def _unpack(chunk: Chunk) -> bytes:
+def _unpack(chunk: Chunk, packed: bytes) -> bytes:
     if chunk.codec != CODEC_GZIP:
         name = Codec.Name(chunk.codec) if chunk.codec in Codec.values() else str(chunk.codec)
         raise Unimplemented(f"the codec {name}")
     unpacker = zlib.decompressobj(_GZIP_WBITS)
     try:
         # One byte more than promised is enough to know: a bomb is never blown up.
-        data = unpacker.decompress(chunk.data, chunk.plain_size + 1)
+        data = unpacker.decompress(packed, chunk.plain_size + 1)
     except zlib.error as error:
         raise ChecksumMismatch(chunk.offset, "it is not whole gzip data") from error
     if len(data) > chunk.plain_size:

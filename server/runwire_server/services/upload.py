@@ -8,6 +8,7 @@ once: the digest is taken from what was stored, never from what a caller says.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -30,8 +31,10 @@ from runwire_server.store.database import Database
 from runwire_server.store.experiment import workspace_of
 from runwire_server.store.upload import Upload
 
-# Bytes between two acknowledgements: each costs a sync of the disk and a transaction.
-PROGRESS_BYTES = 8 << 20
+# Bytes and seconds between two acknowledgements: each costs a sync of the disk and a
+# transaction. However fast they come, no more than so many wait for one.
+PROGRESS_BYTES, PROGRESS_S = 8 << 20, 0.2
+MOST_PROGRESS_BYTES = 64 << 20
 
 
 class UploadCall:
@@ -46,7 +49,7 @@ class UploadCall:
             for piece in blobs.pieces(held.upload_id, *segment):
                 for data in blobs.stream(piece.key, 0, piece.size_bytes):
                     self._count(data)
-        self._flushed = self._size
+        self._flushed, self._flush_time = self._size, 0.0
         self._writer = blobs.begin_segment(held.upload_id, held.holder)
 
     def append(self, chunk: Chunk) -> bool:
@@ -63,9 +66,9 @@ class UploadCall:
             self._fail(FieldInvalid("open.blob.size_bytes", problem))
         self._writer.write(data)
         self._count(data)
-        if size - self._flushed >= PROGRESS_BYTES:
+        if self._is_flush_due():
             self._writer.flush()
-            self._flushed = size
+            self._flushed, self._flush_time = size, time.monotonic()
         return self._writer.durable() > self._upload.segments[-1].size_bytes
 
     def acknowledge(self, *, last: bool = False) -> UploadBlobResponse:
@@ -135,6 +138,11 @@ class UploadCall:
 
     def close(self) -> None:
         self._writer.close()
+
+    def _is_flush_due(self) -> bool:
+        waiting = self._size - self._flushed
+        rested = time.monotonic() - self._flush_time >= PROGRESS_S
+        return waiting >= MOST_PROGRESS_BYTES or (waiting >= PROGRESS_BYTES and rested)
 
     def _count(self, data: bytes) -> None:
         self._sha256.update(data)

@@ -23,11 +23,12 @@ from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
 from runwire_server.services import upload as upload_call
-from runwire_server.services.artifact import MAX_PUT_ITEMS, ArtifactService
-from runwire_server.store import blob, model_version
+from runwire_server.services.artifact import ArtifactService
+from runwire_server.services.artifact_batch import MAX_PUT_ITEMS
+from runwire_server.store import blob, model_version, small_blob
 from runwire_server.store.artifact import MAX_DELETE_PATHS
 from runwire_server.store.database import Database
-from runwire_server.store.tables import blobs, runs, uploads
+from runwire_server.store.tables import blobs, runs, small_blobs, uploads
 
 from .artifacts import add_run, blob_of, digest_of
 
@@ -315,11 +316,27 @@ def test_blobs_of_another_workspace_can_be_neither_found_nor_read(
 
 
 def test_same_bytes_are_stored_once_in_a_workspace(service: ArtifactServiceStub, url: str) -> None:
+    same = bytes(small_blob.MAX_BYTES + 1)
     for _ in range(3):
-        put(service, b"same")
-        upload(service, opening(), *chunks_of(b"same"), finishing(b"same"))
-    put(service, b"same", "other")
+        put(service, same)
+        upload(service, opening(), *chunks_of(same), finishing(same))
+    put(service, same, "other")
     assert len(list(open_blobs(url).list())) == 2
+
+
+def test_small_blobs_of_a_batch_are_rows_and_read_as_any_other(
+    db: Database, service: ArtifactServiceStub, url: str
+) -> None:
+    for data in (b"", b"x", os.urandom(small_blob.MAX_BYTES)):
+        for _ in range(2):
+            put(service, data)
+        assert download(service, digest_of(data)) == data
+    part = pb.DownloadArtifactRequest(blob=blob_of(data), offset=7, limit=9)
+    (answer,) = service.DownloadArtifact(part)
+    assert (answer.chunk.offset, answer.chunk.data) == (7, data[7:16])
+    assert list(open_blobs(url).list()) == []
+    with db.read() as tx:
+        assert tx.execute(sa.select(sa.func.count()).select_from(small_blobs)).scalar() == 3
 
 
 def test_asking_for_a_blob_renews_its_lease(db: Database, service: ArtifactServiceStub) -> None:
@@ -335,10 +352,11 @@ def test_asking_for_a_blob_renews_its_lease(db: Database, service: ArtifactServi
 def test_store_that_fails_acknowledges_nothing(db: Database, tmp_path: Path) -> None:
     (tmp_path / "blobs").write_text("a file where a folder should be")
     service = serve(db, open_blobs(str(tmp_path / "blobs")))
-    item = pb.BatchPutBlobsRequest.Item(blob=blob_of(b"x"), data=b"x")
+    data = bytes(small_blob.MAX_BYTES + 1)
+    item = pb.BatchPutBlobsRequest.Item(blob=blob_of(data), data=data)
     for call in (
         lambda: service.BatchPutBlobs(pb.BatchPutBlobsRequest(items=[item])),
-        lambda: upload(service, opening(), *chunks_of(b"x"), finishing(b"x")),
+        lambda: upload(service, opening(), *chunks_of(data), finishing(data)),
     ):
         with pytest.raises(grpc.RpcError) as caught:
             call()

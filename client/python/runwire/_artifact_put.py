@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from runwire import _artifact_chunk as chunks
-from runwire._artifact_parallel import PARALLEL, Meter, Progress, run_all
+from runwire._artifact_parallel import (
+    PARALLEL,
+    SMALL_BYTES,
+    Meter,
+    Progress,
+    batches,
+    run_all,
+)
 from runwire._artifact_path import walk
 from runwire._artifact_patience import Patience
 from runwire._errors import NotFoundError, RunwireError, UnavailableError, from_fault
@@ -29,10 +36,6 @@ from runwire.v1.artifact_service_pb2 import (
 if TYPE_CHECKING:
     from runwire._artifact import Artifacts
 
-# Files up to here go many in a message, larger ones as streams of their own.
-SMALL_BYTES = 256 << 10
-BATCH_BYTES = 1 << 20
-BATCH_FILES = 500
 ASK_AT_ONCE = 5000
 
 
@@ -87,7 +90,8 @@ def send(
     small = [source for source in missing.values() if source.blob.size_bytes <= SMALL_BYTES]
     large = [source for source in missing.values() if source.blob.size_bytes > SMALL_BYTES]
     transfers = [
-        partial(_put_batch, artifacts, batch, workspace, meter) for batch in _batches(small)
+        partial(_put_batch, artifacts, batch, workspace, meter)
+        for batch in batches(small, lambda source: source.blob.size_bytes)
     ]
     transfers += [partial(_put_large, artifacts, source, workspace, meter) for source in large]
     run_all(transfers, meter)
@@ -103,19 +107,6 @@ def _missing(
         for blob in artifacts.find_missing_blobs(asked, workspace=workspace):
             missing[blob.digest] = by_digest[blob.digest]
     return missing
-
-
-def _batches(small: Iterable[Source]) -> Iterator[list[Source]]:
-    batch: list[Source] = []
-    size = 0
-    for source in small:
-        if batch and (size + source.blob.size_bytes > BATCH_BYTES or len(batch) == BATCH_FILES):
-            yield batch
-            batch, size = [], 0
-        batch.append(source)
-        size += source.blob.size_bytes
-    if batch:
-        yield batch
 
 
 def _put_batch(artifacts: Artifacts, batch: list[Source], workspace: str, meter: Meter) -> None:

@@ -126,7 +126,7 @@ class _FileSegment(SegmentWriter):
     def __init__(self, path: Path):
         _make_folder(path.parent)
         self._file = path.open("xb", buffering=0)
-        self._written = self._durable = 0
+        self._taken = self._durable = 0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._syncer = ThreadPoolExecutor(1, thread_name_prefix="sync")
         self._writes: deque[Future[None]] = deque()
@@ -137,13 +137,14 @@ class _FileSegment(SegmentWriter):
     def write(self, data: bytes) -> None:
         while len(self._writes) >= MOST_WRITES:
             self._settle_write()
+        self._taken += len(data)
         self._writes.append(self._writer.submit(self._write, data))
 
     def flush(self) -> None:
         if self._sync is not None:
             self._settle_sync()
         last = self._writes[-1] if self._writes else None
-        self._sync = self._syncer.submit(self._sync_after, last)
+        self._sync = self._syncer.submit(self._sync_after, last, self._taken)
 
     def durable(self) -> int:
         if self._sync is not None and self._sync.done():
@@ -155,9 +156,9 @@ class _FileSegment(SegmentWriter):
             self._settle_write()
         if self._sync is not None:
             self._settle_sync()
-        if self._durable < self._written:
+        if self._durable < self._taken:
             with _translated():
-                self._sync_after(None)
+                self._sync_after(None, self._taken)
         return self._durable
 
     seal = sync
@@ -173,21 +174,18 @@ class _FileSegment(SegmentWriter):
         view = memoryview(data)
         try:
             while view:
-                written = self._file.write(view)
-                self._written += written
-                view = view[written:]
+                view = view[self._file.write(view) :]
         except OSError as error:
             self._failure = error
             raise
 
-    def _sync_after(self, write: Future[None] | None) -> None:
+    def _sync_after(self, write: Future[None] | None, size: int) -> None:
         if write is not None:
             write.result()
         if self._failure is not None:
             raise self._failure
-        written = self._written
         os.fsync(self._file.fileno())
-        self._durable = written
+        self._durable = size
 
     def _settle_write(self) -> None:
         with _translated():

@@ -1,0 +1,22 @@
+"""Small blobs as rows, and blobs in the order of their leases.
+
+Blobs that lie in the blob store stay there, whatever their size.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "small_blobs",
+        sa.Column("workspace", sa.String(length=255), nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "digest", name=op.f("pk_small_blobs")),
+    )
+    op.create_index("ix_blobs_lease_time", "blobs", ["lease_time"])
+    op.create_index("ix_uploads_expire_time", "uploads", ["expire_time"])

@@ -20,6 +20,7 @@ from typing import BinaryIO
 from runwire_server.blobs.store import (
     READ_BYTES,
     BlobStore,
+    Entry,
     Piece,
     SegmentWriter,
     unavailable,
@@ -58,10 +59,14 @@ class FolderStore(BlobStore):
             except FileNotFoundError:
                 return None
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        for path in (self._root / prefix).rglob("*"):
-            if path.is_file():
-                yield path.relative_to(self._root).as_posix()
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        for folder, _, names in os.walk(self._root / prefix):
+            for name in names:
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                    found = path.stat()
+                    key = path.relative_to(self._root).as_posix()
+                    yield Entry(key, found.st_size, found.st_mtime)
 
     def delete(self, key: str) -> None:
         with _translated():

@@ -86,11 +86,12 @@ class ArtifactService(ArtifactServiceServicer):
         with self._db.read() as tx:
             workspace, found = _source(tx, request)
             small = small_blob.find(tx, workspace, [found.digest])
+            generation = blob.generations(tx, workspace, [found.digest])[found.digest]
         offset, size = _range(request, found.size_bytes)
         if small:
             blocks = iter([small[found.digest][offset : offset + size]] if size else [])
         else:
-            blocks = self._blobs.stream(blob_key(workspace, found.digest), offset, size)
+            blocks = self._blobs.stream(blob_key(workspace, found.digest, generation), offset, size)
         response = DownloadArtifactResponse(blob=found)
         for start, data in chunks.split(blocks, offset, self._limits.blob_chunk_bytes):
             chunks.fill(response.chunk, start, data)

@@ -36,15 +36,17 @@ Item = BatchGetArtifactsResponse.Item
 def put(
     db: Database, blobs: BlobStore, limits: Limits, request: BatchPutBlobsRequest
 ) -> BatchPutBlobsResponse:
-    """Store those that are what they claim to be; large ones in the blob store, then the rest
-    and the note of all in one transaction."""
+    """Store those that are what they claim to be; large ones in the blob store, small
+    ones as rows."""
     workspace = workspace_of(request.workspace)
     faults, good = _check_items(request, limits)
     small = {d: data for d, data in good.items() if len(data) <= small_blob.MAX_BYTES}
-    blobs.put_many({blob_key(workspace, d): good[d] for d in good.keys() - small.keys()})
+    large = {d: data for d, data in good.items() if d not in small}
+    if large:
+        _put_large(db, blobs, workspace, large)
     with db.write() as tx:
         small_blob.add(tx, workspace, small)
-        blob.add(tx, workspace, {digest: len(data) for digest, data in good.items()})
+        blob.add(tx, workspace, {digest: len(data) for digest, data in small.items()})
     results = [
         BatchPutBlobsResponse.Result(
             digest=item.blob.digest, fault=fault.fault() if fault else None
@@ -70,10 +72,23 @@ def get(
             raise TooLarge("paths", total, limits.max_batch_put_bytes)
         sizes = {one.blob.digest: one.blob.size_bytes for one in found.values() if one.blob.digest}
         data = small_blob.find(tx, workspace, sizes)
-    keys = {blob_key(workspace, digest): digest for digest in sizes.keys() - data.keys()}
+        large = blob.generations(tx, workspace, sizes.keys() - data.keys())
+    keys = {blob_key(workspace, digest, end): digest for digest, end in large.items()}
     read = blobs.read_many({key: sizes[digest] for key, digest in keys.items()}) if keys else {}
     data |= {keys[key]: value for key, value in read.items()}
     return BatchGetArtifactsResponse(items=[_item(path, found.get(path), data) for path in paths])
+
+
+def _put_large(db: Database, blobs: BlobStore, workspace: str, data: dict[str, bytes]) -> None:
+    with db.write() as tx:
+        there = blob.renew(tx, workspace, data)
+    generation = blob.new_generation()
+    keys = {d: blob_key(workspace, d, generation) for d in data.keys() - there.keys()}
+    blobs.put_many({key: data[digest] for digest, key in keys.items()})
+    with db.write() as tx:
+        needless = blob.add(tx, workspace, {d: len(data[d]) for d in keys}, generation)
+    for digest in needless:
+        blobs.delete(keys[digest])
 
 
 def _item(path: str, found: Artifact | None, data: dict[str, bytes]) -> Item:

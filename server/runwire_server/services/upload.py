@@ -81,7 +81,7 @@ class UploadCall:
         def note() -> tuple[Upload, Blob | None]:
             with self._db.write() as tx:
                 held = upload.acknowledge(tx, self._upload, durable)
-                return held, blob.find(tx, held.workspace, held.declared.digest)
+                return held, blob.hold(tx, held.workspace, held.declared.digest)
 
         self._upload, stored = retrying(note)
         if stored is not None:
@@ -96,21 +96,26 @@ class UploadCall:
         self._check_claims(claimed, actual)
         durable = self._writer.seal()
         workspace, upload_id = self._upload.workspace, self._upload.upload_id
+        generation = blob.new_generation()
+        key = blob_key(workspace, actual.digest, generation)
 
         def hold() -> tuple[Upload, Blob | None]:
             with self._db.write() as tx:
                 held = upload.acknowledge(tx, self._upload, durable)
-                return held, blob.find(tx, workspace, actual.digest)
+                return held, blob.hold(tx, workspace, actual.digest)
 
-        def note() -> None:
+        def note() -> set[str]:
             with self._db.write() as tx:
-                blob.add(tx, workspace, {actual.digest: actual.size_bytes})
+                sizes = {actual.digest: actual.size_bytes}
+                needless = blob.add(tx, workspace, sizes, generation)
                 upload.finish(tx, self._upload, actual)
+                return needless
 
         self._upload, existing = retrying(hold)
         if existing is None:
-            self._assemble(blob_key(workspace, actual.digest))
-        retrying(note)
+            self._assemble(key)
+        if retrying(note) and existing is None:
+            self._blobs.delete(key)
         self.close()
         self._blobs.drop_upload(upload_id)
         return _stored(actual, existed=existing is not None)
@@ -230,7 +235,7 @@ def _open(
     with db.write() as tx:
         if opening.upload_id:
             held = upload.take_over(tx, workspace, opening.upload_id)
-            stored = held.stored or blob.find(tx, workspace, held.declared.digest)
+            stored = held.stored or blob.hold(tx, workspace, held.declared.digest)
             if stored is None:
                 return held, declared
             upload.finish(tx, held, stored)

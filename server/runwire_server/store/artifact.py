@@ -133,6 +133,8 @@ def copy_tree(tx: Transaction, source_owner: str, source_path: str, target_owner
     workspace = workspace_of_owner(tx, source_owner)
     if workspace_of_owner(tx, target_owner) != workspace:
         raise FieldInvalid("source_run_id", "it belongs to another workspace")
+    # Held before it is named: the source may lose it, and the collector come by, meanwhile.
+    blob.renew(tx, workspace, {entry.digest for entry in entries if entry.digest})
     _write(tx, target_owner, workspace, entries)
     return _digest_of(entries)
 

@@ -287,6 +287,9 @@ blobs = Table(
     Column("digest", String(71), primary_key=True),  # "sha256:" and 64 hex digits
     Column("size_bytes", BigInteger, nullable=False),
     Column("lease_time", BigInteger, nullable=False),  # not collected before this
+    # Ends the name of the bytes in the blob store, so that a collector that removes them
+    # cannot take those that come after them.
+    Column("generation", String(16), nullable=False, server_default=text("''")),
     Index("ix_blobs_lease_time", "lease_time"),
 )
 

@@ -1,4 +1,4 @@
-"""Small blobs as rows, and blobs in the order of their leases.
+"""Small blobs as rows; blobs in the order of their leases, with the end of their name.
 
 Blobs that lie in the blob store stay there, whatever their size.
 """
@@ -17,6 +17,10 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "digest", name=op.f("pk_small_blobs")),
+    )
+    op.add_column(
+        "blobs",
+        sa.Column("generation", sa.String(length=16), server_default=sa.text("''"), nullable=False),
     )
     op.create_index("ix_blobs_lease_time", "blobs", ["lease_time"])
     op.create_index("ix_uploads_expire_time", "uploads", ["expire_time"])

@@ -42,6 +42,7 @@ LAYERS: dict[str, set[str]] = {
         *("lost_runs", "metrics", "services", "settings", "store"),
     },
     "gc": {"errors", "metrics", "retry", "store"},
+    "gc_blobs": {"blobs", "retry", "store"},
     "workers": {"__main__", "app", "settings", "telemetry"},
     "__main__": {"app", "errors", "settings", "telemetry", "transport", "web", "workers"},
 }

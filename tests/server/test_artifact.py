@@ -26,6 +26,7 @@ from runwire_server.services import upload as upload_call
 from runwire_server.services.artifact import ArtifactService
 from runwire_server.services.artifact_batch import MAX_PUT_ITEMS
 from runwire_server.store import blob, model_version, small_blob
+from runwire_server.store import upload as upload_rows
 from runwire_server.store.artifact import MAX_DELETE_PATHS
 from runwire_server.store.database import Database
 from runwire_server.store.tables import blobs, runs, small_blobs, uploads
@@ -222,20 +223,35 @@ def test_cut_upload_is_gone_on_with_by_whoever_sends_the_same_bytes(
 
 
 def test_upload_under_way_is_not_taken_by_another_sender_of_the_same_bytes(
-    db: Database, service: ArtifactServiceStub
+    db: Database, service: ArtifactServiceStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = os.urandom(18 * MIB)
+    data = os.urandom(32 * MIB)
     alive = service.UploadBlob(iter([opening(blob=blob_of(data)), *chunks_of(data)]))
     upload_id = next(alive).opened.upload_id
     assert next(alive).progress.committed_size == 8 * MIB
+    monkeypatch.setattr(upload_call, "pause", lambda _: next(alive))
     (other, *_) = upload(service, opening(blob=blob_of(data)))
     assert other.opened.upload_id != upload_id
     assert other.opened.committed_size == 0
 
-    with db.write() as tx:  # its server died: nothing was acknowledged for a while
-        tx.execute(sa.update(uploads).values(expire_time=uploads.c.expire_time - 61_000_000))
+
+def test_upload_of_a_dead_server_is_waited_for_and_gone_on_with(
+    db: Database, service: ArtifactServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(18 * MIB)
+    dead = service.UploadBlob(iter([opening(blob=blob_of(data)), *chunks_of(data)]))
+    upload_id = next(dead).opened.upload_id
+    assert next(dead).progress.committed_size == 8 * MIB
+
+    def pass_by(_: float) -> None:
+        with db.write() as tx:
+            passed = uploads.c.expire_time - upload_rows.IDLE_MICROS
+            tx.execute(sa.update(uploads).values(expire_time=passed))
+
+    monkeypatch.setattr(upload_call, "pause", pass_by)
     (heir, *_) = upload(service, opening(blob=blob_of(data)))
     assert heir.opened.upload_id == upload_id
+    assert heir.opened.committed_size == 8 * MIB
 
 
 def test_lying_digest_discards_the_upload(

@@ -167,6 +167,11 @@ def upload_folder(upload_id: str) -> str:
     return f"uploads/{upload_id}"
 
 
+def upload_of_key(key: str) -> str:
+    """The upload whose bytes lie under a key in ``uploads/``."""
+    return key.split("/")[1]
+
+
 def unavailable(error: Exception) -> StorageUnavailable:
     """What a caller is told of a store's failure; the log has the rest as its cause."""
     code = error.errno if isinstance(error, OSError) else None

@@ -35,6 +35,9 @@ from runwire_server.store.upload import Upload
 # transaction. However fast they come, no more than so many wait for one.
 PROGRESS_BYTES, PROGRESS_S = 8 << 20, 0.2
 MOST_PROGRESS_BYTES = 64 << 20
+# Between two looks at whether the holder of an upload lives.
+LOOK_S = 0.25
+pause = time.sleep
 
 
 class UploadCall:
@@ -50,10 +53,12 @@ class UploadCall:
                 for data in blobs.stream(piece.key, 0, piece.size_bytes):
                     self._count(data)
         self._flushed, self._flush_time = self._size, 0.0
+        self._touch_time = time.monotonic()
         self._writer = blobs.begin_segment(held.upload_id, held.holder)
 
     def append(self, chunk: Chunk) -> bool:
-        """Take the next chunk; true where more is durable than was acknowledged."""
+        """Take the next chunk; true where more is durable than was acknowledged, or others
+        should hear that the call lives."""
         if chunk.offset != self._size:
             raise OffsetGap(chunk.offset, self._upload.committed_size)
         data = chunks.decode(chunk, self._limits.max_message_bytes)
@@ -69,7 +74,8 @@ class UploadCall:
         if self._is_flush_due():
             self._writer.flush()
             self._flushed, self._flush_time = size, time.monotonic()
-        return self._writer.durable() > self._upload.segments[-1].size_bytes
+        is_touch_due = time.monotonic() - self._touch_time >= upload.TOUCH_S
+        return is_touch_due or self._writer.durable() > self._upload.segments[-1].size_bytes
 
     def acknowledge(self, *, last: bool = False) -> UploadBlobResponse:
         """``Progress``; or ``Stored``, where another call has stored the same bytes meanwhile.
@@ -83,6 +89,7 @@ class UploadCall:
                 held = upload.acknowledge(tx, self._upload, durable)
                 return held, blob.hold(tx, held.workspace, held.declared.digest)
 
+        self._touch_time = time.monotonic()
         self._upload, stored = retrying(note)
         if stored is not None:
             self.discard()
@@ -187,6 +194,8 @@ def respond(
     first = next(requests, None)
     if first is None or not first.HasField("open"):
         raise FieldInvalid("open", "it must be the first message")
+    if first.open.blob.digest and not first.open.upload_id:
+        _wait_for_the_dead(db, first.open)
     held, stored = retrying(lambda: _open(db, limits, first.open))
     if held is None:
         if first.open.upload_id:
@@ -220,6 +229,24 @@ def _answers(
             if answer.HasField("stored"):
                 return
     yield call.acknowledge(last=True)
+
+
+def _wait_for_the_dead(db: Database, opening: UploadBlobRequest.Open) -> None:
+    """Where an upload of the same bytes has a holder, wait to see whether it lives.
+
+    One that does shows it within seconds, and both go on beside each other. One whose server
+    was killed does not, until its upload is free: then the caller takes that over, in place of
+    sending again what was acknowledged.
+    """
+    workspace = workspace_of(opening.workspace)
+
+    def held() -> dict[str, int]:
+        with db.read() as tx:
+            return upload.held(tx, workspace, opening.blob.digest)
+
+    first = held()
+    while first and held() == first:
+        pause(LOOK_S)
 
 
 def _open(

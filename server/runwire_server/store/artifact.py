@@ -25,6 +25,7 @@ from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob
 from runwire.v1.artifact_service_pb2 import CommitArtifactsRequest
 
 from runwire_server.errors import Deleted, FieldInvalid, NotFound, TreeSealed
+from runwire_server.retry import TransactionConflict
 from runwire_server.store import artifact_entry, blob, model_row
 from runwire_server.store.artifact_entry import Entry
 from runwire_server.store.check import check_run_id
@@ -134,7 +135,9 @@ def copy_tree(tx: Transaction, source_owner: str, source_path: str, target_owner
     if workspace_of_owner(tx, target_owner) != workspace:
         raise FieldInvalid("source_run_id", "it belongs to another workspace")
     # Held before it is named: the source may lose it, and the collector come by, meanwhile.
-    blob.renew(tx, workspace, {entry.digest for entry in entries if entry.digest})
+    digests = {entry.digest for entry in entries if entry.digest}
+    if blob.renew(tx, workspace, digests).keys() != digests:
+        raise TransactionConflict(what="the source was removed")
     _write(tx, target_owner, workspace, entries)
     return _digest_of(entries)
 

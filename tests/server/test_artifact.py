@@ -233,6 +233,7 @@ def test_upload_under_way_is_not_taken_by_another_sender_of_the_same_bytes(
     (other, *_) = upload(service, opening(blob=blob_of(data)))
     assert other.opened.upload_id != upload_id
     assert other.opened.committed_size == 0
+    assert list(alive)[-1].progress.committed_size == len(data)
 
 
 def test_upload_of_a_dead_server_is_waited_for_and_gone_on_with(

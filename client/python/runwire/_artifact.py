@@ -18,7 +18,7 @@ from runwire._artifact_path import normal
 from runwire._artifact_patience import Patience
 from runwire._errors import NotFoundError, UnavailableError
 from runwire._pager import Pager
-from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, ModelVersionKey
+from runwire.v1.artifact_pb2 import CODEC_ZSTD, Artifact, ArtifactOwner, Blob, ModelVersionKey
 from runwire.v1.artifact_service_pb2 import (
     ArtifactPath,
     BatchGetArtifactsRequest,
@@ -41,6 +41,8 @@ from runwire.v1.artifact_service_pb2 import (
     UploadBlobResponse,
 )
 from runwire.v1.artifact_service_pb2_grpc import ArtifactServiceStub
+from runwire.v1.server_service_pb2 import GetServerInfoRequest
+from runwire.v1.server_service_pb2_grpc import ServerServiceStub
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -60,6 +62,7 @@ class Artifacts:
 
     def __init__(self, caller: Caller):
         self._caller = caller
+        self._takes_zstd: bool | None = None
 
     # Whole transfers ------------------------------------------------------------
 
@@ -118,7 +121,8 @@ class Artifacts:
 
         def open_at(path: str, offset: int) -> Download:
             source = ArtifactPath(owner=owner, path=path)
-            return self._download(DownloadArtifactRequest(artifact=source, offset=offset))
+            request = DownloadArtifactRequest(artifact=source, offset=offset)
+            return self._download(request)
 
         root.mkdir(parents=True, exist_ok=True)
         get_batch = partial(self._batch_get, owner)
@@ -279,7 +283,24 @@ class Artifacts:
         return response.items
 
     def _download(self, request: DownloadArtifactRequest) -> Download:
+        if self._is_worth_packing():
+            request.accept_codecs.append(CODEC_ZSTD)
         return Download(self._caller.stream(ArtifactServiceStub, "DownloadArtifact", request))
+
+    def takes_zstd(self) -> bool:
+        """Whether to pack chunks for this server: asked of it once."""
+        if self._takes_zstd is None:
+            features: Sequence[str] = ()
+            if self._is_worth_packing():
+                features = self._caller.unary(
+                    ServerServiceStub, "GetServerInfo", GetServerInfoRequest()
+                ).features
+            self._takes_zstd = "artifacts.zstd" in features
+        return self._takes_zstd
+
+    def _is_worth_packing(self) -> bool:
+        """Nothing is between us and a local store."""
+        return not self._caller.connection.is_local and bool(_artifact_chunk.zstandard())
 
 
 class Download:

@@ -125,7 +125,7 @@ def _put_large(artifacts: Artifacts, source: Source, workspace: str, meter: Mete
     """One blob, through cuts, from the byte that the server has acknowledged."""
     upload_id, counted, patience = "", 0, Patience()
     while True:
-        stream = UploadStream(source, workspace, upload_id)
+        stream = UploadStream(source, workspace, upload_id, pack=artifacts.takes_zstd())
         try:
             with closing(stream.run(artifacts)) as sizes:
                 for durable in sizes:
@@ -150,8 +150,8 @@ class UploadStream:
     Each call opens the file anew: the thread of a call that was cut may still read.
     """
 
-    def __init__(self, source: Source, workspace: str, upload_id: str):
-        self._source, self._workspace = source, workspace
+    def __init__(self, source: Source, workspace: str, upload_id: str, *, pack: bool = False):
+        self._source, self._workspace, self._pack = source, workspace, pack
         self.upload_id = upload_id
         self._answered = threading.Event()
         self._opened: UploadBlobResponse.Opened | None = None
@@ -201,7 +201,7 @@ class UploadStream:
             file.seek(offset)
             while data := file.read(min(opened.chunk_bytes, size - offset)):
                 request = UploadBlobRequest()
-                chunks.fill(request.chunk, offset, data)
+                chunks.fill(request.chunk, offset, data, pack=self._pack)
                 yield request
                 offset += len(data)
 

@@ -94,7 +94,7 @@ class ArtifactService(ArtifactServiceServicer):
             blocks = self._blobs.stream(blob_key(workspace, found.digest, generation), offset, size)
         response = DownloadArtifactResponse(blob=found)
         for start, data in chunks.split(blocks, offset, self._limits.blob_chunk_bytes):
-            chunks.fill(response.chunk, start, data)
+            chunks.fill(response.chunk, start, data, request.accept_codecs)
             yield response
             response = DownloadArtifactResponse()
         if response.HasField("blob"):  # no bytes: an empty blob or range

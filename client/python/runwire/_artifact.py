@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runwire import _artifact_chunk, _artifact_get, _artifact_put
+from runwire import _artifact_chunk, _artifact_get, _artifact_put, _artifact_verify
 from runwire._artifact_parallel import Progress
 from runwire._artifact_path import normal
 from runwire._artifact_patience import Patience
@@ -55,6 +55,8 @@ _MODES = {
 }
 # Of one message of a commit; a server takes 4 MiB.
 COMMIT_BYTES = 1 << 20
+# Of a page of some 1,000 bytes an entry at most, in a message of 4 MiB.
+LISTED_AT_ONCE = 2500
 
 
 class Artifacts:
@@ -112,22 +114,28 @@ class Artifacts:
         """
         owner = self._owner(run_id, model, version, workspace)
         prefix, root = normal(artifact_path).removesuffix("/"), Path(dst_path)
-        listed = self.list(
-            run_id, prefix, recursive=True, model=model, version=version, workspace=workspace
-        )
-        found = [artifact for artifact in listed if artifact.HasField("blob")]
-        if prefix and not found:
-            raise NotFoundError(f"no artifact {prefix!r}")
-
-        def open_at(path: str, offset: int) -> Download:
-            source = ArtifactPath(owner=owner, path=path)
-            request = DownloadArtifactRequest(artifact=source, offset=offset)
-            return self._download(request)
-
+        found = self._files(owner, prefix)
         root.mkdir(parents=True, exist_ok=True)
         get_batch = partial(self._batch_get, owner)
-        _artifact_get.fetch(found, prefix, root, open_at, get_batch, progress)
+        _artifact_get.fetch(found, prefix, root, self._opener(owner), get_batch, progress)
         return root / prefix
+
+    def verify(
+        self,
+        run_id: str = "",
+        artifact_path: str = "",
+        *,
+        model: str = "",
+        version: int = 0,
+        workspace: str = "",
+        progress: Progress | None = None,
+    ) -> dict[str, str]:
+        """Read a file, a directory, or ("") everything, and check all digests; nothing is
+        kept. Returns what is wrong, by path. Raises ``NotFoundError`` as ``get`` does."""
+        owner = self._owner(run_id, model, version, workspace)
+        found = self._files(owner, normal(artifact_path).removesuffix("/"))
+        get_batch = partial(self._batch_get, owner)
+        return _artifact_verify.verify(found, self._opener(owner), get_batch, progress)
 
     # One call each --------------------------------------------------------------
 
@@ -239,8 +247,16 @@ class Artifacts:
         Not ``recursive``, its directories come too: as artifacts with neither blob nor URI.
         """
         owner = self._owner(run_id, model, version, workspace)
-        prefix = prefix.removesuffix("/")
+        return self._list(owner, prefix.removesuffix("/"), recursive, page_size, page_token)
 
+    def _list(
+        self,
+        owner: ArtifactOwner,
+        prefix: str,
+        recursive: bool,
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> Pager[Artifact, ListArtifactsResponse]:
         def fetch(token: str) -> ListArtifactsResponse:
             request = ListArtifactsRequest(
                 owner=owner,
@@ -262,6 +278,21 @@ class Artifacts:
         )
         response: DeleteArtifactsResponse = self._unary("DeleteArtifacts", request)
         return response.files
+
+    def _files(self, owner: ArtifactOwner, prefix: str) -> Sequence[Artifact]:
+        """Those whose bytes the server has. Raises ``NotFoundError`` for a prefix of none."""
+        listed = self._list(owner, prefix, recursive=True, page_size=LISTED_AT_ONCE)
+        found = [artifact for artifact in listed if artifact.HasField("blob")]
+        if prefix and not found:
+            raise NotFoundError(f"no artifact {prefix!r}")
+        return found
+
+    def _opener(self, owner: ArtifactOwner) -> _artifact_get.Open:
+        def open_at(path: str, offset: int) -> Download:
+            source = ArtifactPath(owner=owner, path=path)
+            return self._download(DownloadArtifactRequest(artifact=source, offset=offset))
+
+        return open_at
 
     def _in(self, workspace: str) -> str:
         return workspace or self._caller.workspace

@@ -30,7 +30,7 @@ GetBatch = Callable[[Sequence[str]], "Sequence[BatchGetArtifactsResponse.Item]"]
 
 
 def fetch(
-    found: list[Artifact],
+    found: Sequence[Artifact],
     prefix: str,
     root: Path,
     open_at: Open,
@@ -50,7 +50,7 @@ def fetch(
     run_all(transfers, meter)
 
 
-def _targets(found: list[Artifact], prefix: str, root: Path) -> dict[Path, Artifact]:
+def _targets(found: Sequence[Artifact], prefix: str, root: Path) -> dict[Path, Artifact]:
     for artifact in found:
         if not is_below(artifact.path, prefix):
             raise UnsafePathError(
@@ -73,7 +73,7 @@ def _fetch_batch(batch: list[tuple[Path, Artifact]], get_batch: GetBatch, meter:
 
 def _fetch_file(artifact: Artifact, path: Path, open_at: Open, meter: Meter) -> None:
     with _appearing(path) as file:
-        _check(artifact, artifact.blob, _receive(artifact, file, open_at, meter))
+        _check(artifact, artifact.blob, receive(artifact, file, open_at, meter))
 
 
 def _check(artifact: Artifact, sent: Blob, digest: str) -> None:
@@ -106,7 +106,7 @@ def _opened(part: Path) -> BinaryIO:
         return part.open("xb", buffering=0)
 
 
-def _receive(artifact: Artifact, file: BinaryIO, open_at: Open, meter: Meter) -> str:
+def receive(artifact: Artifact, file: BinaryIO, open_at: Open, meter: Meter) -> str:
     """Write the whole blob through cuts; returns the digest of what came.
 
     It is hashed by a thread of its own, beside the network and the disk.

@@ -18,7 +18,10 @@ COMMANDS = {
     "experiments": ("experiments", "list, create, change, delete and restore experiments"),
     "runs": ("runs", "list, search, show, compare, change, stop and delete runs"),
     "metrics": ("metrics", "list and draw the metrics of a run, or export their points"),
-    "artifacts": ("artifacts", "list, fetch, send and remove files of a run or model version"),
+    "artifacts": (
+        "artifacts",
+        "list, fetch, send, verify and remove files of runs and models",
+    ),
     "models": ("models", "publish model versions, move aliases and stages, resolve references"),
     "sync": ("sync", "send what an offline or killed job has left"),
     "doctor": ("doctor", "check client, server, clock, disk and waiting data"),

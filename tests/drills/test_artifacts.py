@@ -162,9 +162,12 @@ def test_file_far_larger_than_the_memory_passes_in_flat_memory(
         server.start()
         assert server._process is not None
         pid, run_id = server._process.pid, new_run(server)
+        with runwire.Client(server.uri) as client:  # libraries are loaded, pools are filled
+            client.artifacts.put(run_id, os.urandom(20 * MIB), "warm")
+            client.artifacts.get(run_id, "warm", tmp_path / "out")
         before = _memory(pid, "VmRSS")
-        with trainer(BOUNDED, server.uri, run_id, source, tmp_path / "out") as client:
-            (grown,) = ended_well(client, 280)
+        with trainer(BOUNDED, server.uri, run_id, source, tmp_path / "out") as job:
+            (grown,) = ended_well(job, 280)
         assert int(grown) < 64 * MIB
         assert _memory(pid, "VmHWM") - before < 64 * MIB
     with (tmp_path / "out" / "large").open("rb") as got:

@@ -44,6 +44,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "gc": {"errors", "metrics", "retry", "store"},
     "gc_registry": {"retry", "store"},
+    "gc_blobs": {"blobs", "retry", "store"},
     "workers": {"__main__", "app", "settings", "telemetry"},
     "__main__": {
         *("allocator", "app", "errors", "settings", "telemetry", "transport", "web", "workers"),
@@ -55,7 +56,7 @@ PACKAGES: dict[str, set[str]] = {
     "telemetry": {"prometheus_client"},
     "store": {"sqlalchemy", "alembic", "google.protobuf"},
     "metrics": {"sqlalchemy", "numpy", "pcodec", "google_crc32c", "google.rpc", "google.protobuf"},
-    "blobs": {"fsspec", "s3fs", "google_crc32c"},
+    "blobs": {"fsspec", "s3fs", "google_crc32c", "zstandard"},
     "services": {"grpc", "google.protobuf"},
     "interceptors": {"grpc", "google.rpc"},
     "inprocess": {"grpc"},
@@ -69,6 +70,7 @@ TELL_THEIR_VERSION = {"settings", "services"}
 CLIENT_REQUIRES = {"grpc", "google.protobuf"}
 CLIENT_USES_LATE = {
     *("numpy", "pandas", "pyarrow", "matplotlib", "PIL", "yaml", "psutil", "google_crc32c"),
+    "zstandard",
 }
 COMMAND_REQUIRES = {"rich"}
 # Local mode, and the commands that run on the server's side.

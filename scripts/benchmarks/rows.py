@@ -8,6 +8,8 @@ from typing import Any
 
 from benchmarks import (
     anchors,
+    artifact_cuts,
+    artifacts,
     crash,
     creation,
     forks,
@@ -143,6 +145,12 @@ ROWS: dict[str, Row] = {
         "SHAPE from blocks, ms <= 250",
         "series whose extremes are not exact <= 0",
     ),
+    "R3": row(
+        "a point to whoever follows its run: a batch of one, and a fluent call",
+        live.tail_latency,
+        "LogBatch sent to visible, p50 ms <= 100",
+        "log call to visible, p50 ms <= 250",
+    ),
     "R4": row(
         "search over 100,000 runs: the first 100 results",
         search.filtered_search,
@@ -157,11 +165,25 @@ ROWS: dict[str, Row] = {
         "SQLite: get_run, p50 ms <= 1.0",
         "PostgreSQL: get_run, p50 ms <= 1.0",
     ),
-    "R3": row(
-        "a point to whoever follows its run: a batch of one, and a fluent call",
-        live.tail_latency,
-        "LogBatch sent to visible, p50 ms <= 100",
-        "log call to visible, p50 ms <= 250",
+    "A1": row(
+        "a file of 1 GiB to the server and back; both sides' CPU and memory",
+        artifacts.large_file,
+        "up, share of the slowest anchor >= 0.6",
+        "down, share of the slowest anchor >= 0.6",
+        "RSS growth of the server, MiB <= 64",
+        "RSS growth of the client, MiB <= 64",
+    ),
+    "A2": row(
+        "a folder of 1,000 files of 10 KiB to the server and back",
+        artifacts.small_files,
+        "files/s up >= 5_000",
+        "files/s down >= 5_000",
+    ),
+    "A3": row(
+        "uploads cut at random, client or server killed, and sent again",
+        artifact_cuts.cut_uploads,
+        "contents that differ <= 0",
+        "most bytes acknowledged and sent again <= 0",
     ),
     "G1": row(
         "ResolveModels by alias, 8 clients, in turns with an empty RPC",

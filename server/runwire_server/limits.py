@@ -20,8 +20,8 @@ LIMITS = Limits(
     max_key_bytes=512,
     max_value_bytes=64 * 1024,
     max_page_size=10_000,
-    # Larger chunks measured slower (165 MB/s against 130 at 1 MiB) and take more memory.
-    blob_chunk_bytes=256 * 1024,
+    # Measured over a stream: 1.0 GiB/s at 256 KiB, 1.6 at 1 MiB, no more above it.
+    blob_chunk_bytes=MIB,
     max_blob_bytes=1 << 40,
     max_batch_put_bytes=2 * MIB,
 )

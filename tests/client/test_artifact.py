@@ -24,6 +24,8 @@ from runwire._artifact_path import UnsafePathError, folds_case, target, walk
 from runwire._call import Caller
 from runwire.v1.artifact_pb2 import Artifact, Blob, Chunk
 from runwire.v1.artifact_service_pb2 import (
+    BatchGetArtifactsRequest,
+    BatchGetArtifactsResponse,
     DownloadArtifactRequest,
     DownloadArtifactResponse,
     ListArtifactsRequest,
@@ -44,6 +46,8 @@ from runwire_server.store.database import Database
 
 MIB = 1 << 20
 RUN_ID = "a" * 32
+# Has a stream of its own: smaller ones come in a batch.
+LARGE = bytes(range(256)) * 1025
 
 
 class Connection:
@@ -155,7 +159,7 @@ def test_server_that_stays_away_is_given_up(connect: Connect, tmp_path: Path) ->
     artifacts = connect(Away)
     with pytest.raises(UnavailableError):
         artifacts.put(RUN_ID, os.urandom(MIB), "a")
-    connect(ArtifactService).put(RUN_ID, b"x", "b")
+    connect(ArtifactService).put(RUN_ID, LARGE, "b")
     with pytest.raises(UnavailableError):
         artifacts.get(RUN_ID, "b", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -179,18 +183,26 @@ class Damaging(ArtifactService):
                     _artifact_chunk.fill(answer.chunk, answer.chunk.offset, data)
             yield answer
 
+    def BatchGetArtifacts(
+        self, request: BatchGetArtifactsRequest, context: Any
+    ) -> BatchGetArtifactsResponse:
+        answer = super().BatchGetArtifacts(request, context)
+        answer.items[0].data = b"other"
+        return answer
+
 
 def test_damaged_chunk_is_fetched_again(connect: Connect, tmp_path: Path) -> None:
     Damaging.times, Damaging.fix_checksum = 1, False
     artifacts = connect(Damaging)
-    artifacts.put(RUN_ID, b"content", "a")
-    assert artifacts.get(RUN_ID, "a", tmp_path / "out").read_bytes() == b"content"
+    artifacts.put(RUN_ID, LARGE, "a")
+    assert artifacts.get(RUN_ID, "a", tmp_path / "out").read_bytes() == LARGE
 
 
-def test_wrong_bytes_never_become_a_file(connect: Connect, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [7, len(LARGE)])
+def test_wrong_bytes_never_become_a_file(connect: Connect, tmp_path: Path, size: int) -> None:
     Damaging.times, Damaging.fix_checksum = 1000, True
     artifacts = connect(Damaging)
-    artifacts.put(RUN_ID, b"content", "a")
+    artifacts.put(RUN_ID, LARGE[:size], "a")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a").write_text("before")
     with pytest.raises(RunwireError) as caught:
@@ -215,7 +227,7 @@ def test_endless_file_is_not_written_to_the_end_of_the_disk(
                 offset += 4
 
     artifacts = connect(Endless)
-    artifacts.put(RUN_ID, b"content", "a")
+    artifacts.put(RUN_ID, LARGE, "a")
     with pytest.raises(RunwireError, match="longer than"):
         artifacts.get(RUN_ID, "a", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []

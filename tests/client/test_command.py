@@ -486,6 +486,44 @@ def test_artifacts_go_and_come_back(command: Command, tmp_path: Path) -> None:
     assert [row[0] for row in command("artifacts", "ls", FIRST).rows] == ["model/"]
 
 
+def test_lost_and_damaged_artifacts_are_found(command: Command, data: Path, tmp_path: Path) -> None:
+    large = os.urandom(300_000)
+    for name in ("damaged", "lost", "whole"):
+        (tmp_path / name).write_bytes(name.encode() + large)
+        assert command("artifacts", "put", FIRST, name, f"large/{name}").code == 0
+    assert command("artifacts", "verify", FIRST).out == ""
+    assert command("doctor", "--deep").code == 0
+    for path in (data / "blobs").rglob("*"):
+        if path.is_file() and path.read_bytes().startswith(b"damaged"):
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+        elif path.is_file() and path.read_bytes().startswith(b"lost"):
+            path.unlink()
+    ended = command("artifacts", "verify", FIRST, "large")
+    assert ended.code == 1
+    assert [row[0] for row in ended.rows] == ["large/damaged", "large/lost"]
+    assert command("artifacts", "verify", FIRST, "large/whole").code == 0
+    assert command("artifacts", "verify", FIRST, "nothing").code == 3
+    for options in ([], ["--deep"]):
+        ended = command("doctor", *options)
+        assert ended.code == 1
+        told = [row[2] for row in ended.rows if row[0] == "artifact"]
+        assert [line.split(": ")[1] for line in told] == ["large/damaged", "large/lost"]
+
+
+def test_sizes_are_summed_up_by_directory(command: Command) -> None:
+    for name, text in (("a", "12"), ("d/b", "12"), ("d/e/c", "345")):
+        Path("sent").write_text(text)
+        command("artifacts", "put", SECOND, "sent", f"du/{name}")
+    rows = command("artifacts", "du", SECOND, "du").rows
+    assert rows == [
+        ["du/a", "1", "2", "2"],
+        ["du/d/", "2", "5", "5"],
+        ["du", "3", "7", "5"],
+    ]
+    assert command("artifacts", "du", SECOND, "du/a").rows[0] == ["du/a", "1", "2", "2"]
+    assert command("artifacts", "du", SECOND, "--json").json[-1]["path"] == "."
+
+
 def test_artifacts_of_a_model_version_are_read(command: Command) -> None:
     assert [row[0] for row in command("artifacts", "ls", "models:/fraud@champion").rows] == [
         "weights.bin"
@@ -805,11 +843,16 @@ def test_compact_tells_what_it_saved_and_doctor_what_metrics_take(command: Comma
 def test_gc_removes_deleted_runs_once_they_are_old_enough(command: Command, data: Path) -> None:
     assert command("runs", "delete", FIRST).code == 0
     database = ("--backend-store-uri", f"sqlite:///{data / 'runwire.db'}")
-    registry, now = "0 models, 0 model versions", (*database, "--older-than", "0s")
-    assert command("gc", *database).out == f"0 runs, {registry} removed\n"
-    assert command("gc", *now, "--dry-run").out == f"1 run, {registry} to remove\n"
+    blobs = ("--artifacts-destination", str(data / "blobs"))
+    registry, now = "0 models, 0 model versions", (*database, *blobs, "--older-than", "0s")
+    told = command("gc", *database, *blobs).out.splitlines()
+    assert told == [
+        f"0 runs, {registry} removed", "0 blobs, 0 uploads and 0 orphans removed, 0 B"
+    ]  # fmt: skip
+    told = command("gc", *now, "--dry-run").out.splitlines()
+    assert told[0] == f"1 run, {registry} to remove"
     assert command("runs", "show", FIRST).code == 0
-    assert command("gc", *now).out == f"1 run, {registry} removed\n"
+    assert command("gc", *now).out.startswith(f"1 run, {registry} removed\n")
     assert command("runs", "show", FIRST).code == 3
     assert command("gc", *database, "--older-than", "a while").code == 2
 

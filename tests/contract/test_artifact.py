@@ -37,6 +37,31 @@ def test_one_bad_item_does_not_keep_back_the_others(client: runwire.Client) -> N
     assert list(client.artifacts.find_missing_blobs(asked)) == asked[1:3]
 
 
+def test_small_files_of_a_tree_come_in_one_message(client: runwire.Client, run_id: str) -> None:
+    data = {"a": b"a", "d/b": b"", "d/c": os.urandom(200_000)}
+    named = [Artifact(path=path, blob=stored(client, one)) for path, one in data.items()]
+    client.artifacts.commit(run_id, [*named, Artifact(path="far", uri="s3://b/k")])
+    items = client.artifacts.batch_get(run_id, ["d/c", "missing", "far", "a", "d/b", "a"])
+    assert [one.data for one in items] == [data["d/c"], b"", b"", b"a", b"", b"a"]
+    reasons = ["", "NOT_FOUND", "FIELD_INVALID", "", "", ""]
+    assert [one.fault.reason for one in items] == reasons
+    assert items[0].blob == blob_of(data["d/c"])
+    with pytest.raises(runwire.NotFoundError):
+        client.artifacts.batch_get(UNKNOWN_RUN, ["a"])
+    with pytest.raises(runwire.InvalidArgumentError):
+        client.artifacts.batch_get(run_id, ["a", "../a"])
+
+
+def test_more_than_a_message_of_small_files_is_too_large(
+    client: runwire.Client, run_id: str
+) -> None:
+    client.artifacts.put(run_id, os.urandom(MIB), "a")
+    assert len(client.artifacts.batch_get(run_id, ["a", "a"])) == 2
+    with pytest.raises(runwire.ResourceExhaustedError) as caught:
+        client.artifacts.batch_get(run_id, ["a", "a", "a"])
+    assert caught.value.reason == "TOO_LARGE"
+
+
 def test_batch_over_the_limit_is_too_large(client: runwire.Client) -> None:
     half = os.urandom(MIB + MIB // 2)
     with pytest.raises(runwire.ResourceExhaustedError) as caught:

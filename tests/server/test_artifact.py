@@ -22,11 +22,14 @@ from runwire_server.blobs import BlobStore, open_blobs
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
-from runwire_server.services.artifact import MAX_PUT_ITEMS, ArtifactService
-from runwire_server.store import blob, model_version
+from runwire_server.services import upload as upload_call
+from runwire_server.services.artifact import ArtifactService
+from runwire_server.services.artifact_batch import MAX_PUT_ITEMS
+from runwire_server.store import blob, model_version, small_blob
+from runwire_server.store import upload as upload_rows
 from runwire_server.store.artifact import MAX_DELETE_PATHS
 from runwire_server.store.database import Database
-from runwire_server.store.tables import blobs, runs, uploads
+from runwire_server.store.tables import blobs, runs, small_blobs, uploads
 
 from .artifacts import add_run, blob_of, digest_of
 
@@ -45,6 +48,12 @@ def url(
         monkeypatch.setenv(name, value)
     with server.bucket() as bucket:
         yield bucket
+
+
+@pytest.fixture(autouse=True)
+def often_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each 8 MiB, however fast they come."""
+    monkeypatch.setattr(upload_call, "PROGRESS_S", 0.0)
 
 
 def serve(db: Database, store: BlobStore) -> ArtifactServiceStub:
@@ -214,20 +223,36 @@ def test_cut_upload_is_gone_on_with_by_whoever_sends_the_same_bytes(
 
 
 def test_upload_under_way_is_not_taken_by_another_sender_of_the_same_bytes(
-    db: Database, service: ArtifactServiceStub
+    db: Database, service: ArtifactServiceStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = os.urandom(18 * MIB)
+    data = os.urandom(32 * MIB)
     alive = service.UploadBlob(iter([opening(blob=blob_of(data)), *chunks_of(data)]))
     upload_id = next(alive).opened.upload_id
     assert next(alive).progress.committed_size == 8 * MIB
+    monkeypatch.setattr(upload_call, "pause", lambda _: next(alive))
     (other, *_) = upload(service, opening(blob=blob_of(data)))
     assert other.opened.upload_id != upload_id
     assert other.opened.committed_size == 0
+    assert list(alive)[-1].progress.committed_size == len(data)
 
-    with db.write() as tx:  # its server died: nothing was acknowledged for a while
-        tx.execute(sa.update(uploads).values(expire_time=uploads.c.expire_time - 61_000_000))
+
+def test_upload_of_a_dead_server_is_waited_for_and_gone_on_with(
+    db: Database, service: ArtifactServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(18 * MIB)
+    dead = service.UploadBlob(iter([opening(blob=blob_of(data)), *chunks_of(data)]))
+    upload_id = next(dead).opened.upload_id
+    assert next(dead).progress.committed_size == 8 * MIB
+
+    def pass_by(_: float) -> None:
+        with db.write() as tx:
+            passed = uploads.c.expire_time - upload_rows.IDLE_MICROS
+            tx.execute(sa.update(uploads).values(expire_time=passed))
+
+    monkeypatch.setattr(upload_call, "pause", pass_by)
     (heir, *_) = upload(service, opening(blob=blob_of(data)))
     assert heir.opened.upload_id == upload_id
+    assert heir.opened.committed_size == 8 * MIB
 
 
 def test_lying_digest_discards_the_upload(
@@ -308,11 +333,27 @@ def test_blobs_of_another_workspace_can_be_neither_found_nor_read(
 
 
 def test_same_bytes_are_stored_once_in_a_workspace(service: ArtifactServiceStub, url: str) -> None:
+    same = bytes(small_blob.MAX_BYTES + 1)
     for _ in range(3):
-        put(service, b"same")
-        upload(service, opening(), *chunks_of(b"same"), finishing(b"same"))
-    put(service, b"same", "other")
+        put(service, same)
+        upload(service, opening(), *chunks_of(same), finishing(same))
+    put(service, same, "other")
     assert len(list(open_blobs(url).list())) == 2
+
+
+def test_small_blobs_of_a_batch_are_rows_and_read_as_any_other(
+    db: Database, service: ArtifactServiceStub, url: str
+) -> None:
+    for data in (b"", b"x", os.urandom(small_blob.MAX_BYTES)):
+        for _ in range(2):
+            put(service, data)
+        assert download(service, digest_of(data)) == data
+    part = pb.DownloadArtifactRequest(blob=blob_of(data), offset=7, limit=9)
+    (answer,) = service.DownloadArtifact(part)
+    assert (answer.chunk.offset, answer.chunk.data) == (7, data[7:16])
+    assert list(open_blobs(url).list()) == []
+    with db.read() as tx:
+        assert tx.execute(sa.select(sa.func.count()).select_from(small_blobs)).scalar() == 3
 
 
 def test_asking_for_a_blob_renews_its_lease(db: Database, service: ArtifactServiceStub) -> None:
@@ -328,10 +369,11 @@ def test_asking_for_a_blob_renews_its_lease(db: Database, service: ArtifactServi
 def test_store_that_fails_acknowledges_nothing(db: Database, tmp_path: Path) -> None:
     (tmp_path / "blobs").write_text("a file where a folder should be")
     service = serve(db, open_blobs(str(tmp_path / "blobs")))
-    item = pb.BatchPutBlobsRequest.Item(blob=blob_of(b"x"), data=b"x")
+    data = bytes(small_blob.MAX_BYTES + 1)
+    item = pb.BatchPutBlobsRequest.Item(blob=blob_of(data), data=data)
     for call in (
         lambda: service.BatchPutBlobs(pb.BatchPutBlobsRequest(items=[item])),
-        lambda: upload(service, opening(), *chunks_of(b"x"), finishing(b"x")),
+        lambda: upload(service, opening(), *chunks_of(data), finishing(data)),
     ):
         with pytest.raises(grpc.RpcError) as caught:
             call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import os
@@ -13,8 +14,10 @@ from typing import Any
 import fsspec
 import google_crc32c
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from runwire import RunwireError, _artifact_chunk
 from runwire.v1.artifact_pb2 import CODEC_GZIP, CODEC_ZSTD, Chunk
 from runwire_server.blobs import BlobStore, blob_key, chunks, open_blobs, s3
 from runwire_server.blobs.objects import PIECE_BYTES, ObjectStore
@@ -228,8 +231,13 @@ def test_full_device_is_storage_unavailable(tmp_path: Path) -> None:
     writer: Any = store.begin_segment("u1", "a")
     with Path("/dev/full").open("wb", buffering=0) as device:
         os.dup2(device.fileno(), writer._file.fileno())
+    writer.write(b"x")  # it is written beside the next ones
     with pytest.raises(StorageUnavailable, match="is full"):
-        writer.write(b"x")
+        writer.sync()
+    writer.write(b"behind the gap")
+    with pytest.raises(StorageUnavailable, match="is full"):
+        writer.seal()
+    assert writer.durable() == 0
     writer.close()
 
 
@@ -349,6 +357,82 @@ def test_chunk_that_lies_about_its_size_is_refused() -> None:
 
 
 def test_codec_that_is_not_here_is_unimplemented() -> None:
-    for codec in (CODEC_ZSTD, 77):
+    for codec in (77, 78):
         with pytest.raises(Unimplemented):
             chunks.decode(Chunk(data=b"x", plain_size=1, codec=codec), MIB)  # type: ignore[arg-type]
+
+
+# Zstandard ------------------------------------------------------------------------
+
+TEXT = b"epoch,loss\n" + b"".join(b"%d,%f\n" % (n, 1 / (n + 1)) for n in range(20_000))
+
+
+def zstd_chunk(plain: bytes, **fields: Any) -> Chunk:
+    packed = zstandard.ZstdCompressor().compress(plain)
+    made = Chunk(codec=CODEC_ZSTD, plain_size=len(plain), data=packed)
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_chunk_that_shrinks_travels_packed_and_one_that_does_not_as_it_is() -> None:
+    for data, codec in ((TEXT, CODEC_ZSTD), (os.urandom(MIB), 0), (b"", 0)):
+        chunk = Chunk()
+        chunks.fill(chunk, 7, data, [CODEC_ZSTD])
+        assert chunk.codec == codec
+        assert chunks.decode(chunk, 4 * MIB) == data
+        sent = Chunk()
+        _artifact_chunk.fill(sent, 7, data, pack=True)
+        assert sent.codec == codec
+        assert chunks.decode(sent, 4 * MIB) == data
+        assert _artifact_chunk.check(chunk, 7) == data
+        plain = Chunk()
+        chunks.fill(plain, 7, data)
+        assert plain.codec == 0
+
+
+@pytest.mark.parametrize("write_size", [True, False])
+def test_zstd_bomb_is_never_blown_up(write_size: bool) -> None:
+    whole = bytes(256 * MIB)
+    bomb = zstandard.ZstdCompressor(write_content_size=write_size).compress(whole)
+    del whole
+    for plain_size in (0, 1000, 3 * MIB):
+        chunk = Chunk(codec=CODEC_ZSTD, plain_size=plain_size, data=bomb)
+        tracemalloc.start()
+        with pytest.raises((FieldInvalid, ChecksumMismatch)):
+            chunks.decode(chunk, 4 * MIB)
+        with pytest.raises(RunwireError):
+            _artifact_chunk.check(chunk, 0)
+        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
+        tracemalloc.stop()
+    with pytest.raises(TooLarge):
+        chunks.decode(Chunk(codec=CODEC_ZSTD, plain_size=256 * MIB, data=bomb), 4 * MIB)
+    with pytest.raises(RunwireError):
+        _artifact_chunk.check(Chunk(codec=CODEC_ZSTD, plain_size=256 * MIB, data=bomb), 0)
+
+
+def test_zstd_that_lies_or_is_damaged_is_refused() -> None:
+    good = zstd_chunk(TEXT)
+    assert chunks.decode(good, 4 * MIB) == TEXT
+    for size in (1, len(TEXT) - 1, len(TEXT) + 1):
+        with pytest.raises((FieldInvalid, ChecksumMismatch)):
+            chunks.decode(zstd_chunk(TEXT, plain_size=size), 4 * MIB)
+    for data in (b"", b"no frame", good.data[:-1], good.data + b"x", good.data * 2):
+        for decode in (lambda chunk: chunks.decode(chunk, 4 * MIB), _check_at_0):
+            with pytest.raises((ChecksumMismatch, RunwireError)):
+                decode(zstd_chunk(TEXT, data=data))
+    with pytest.raises(ChecksumMismatch):
+        chunks.decode(zstd_chunk(TEXT, crc32c=1), 4 * MIB)
+
+
+def _check_at_0(chunk: Chunk) -> bytes:
+    return _artifact_chunk.check(chunk, 0)
+
+
+@given(st.binary(max_size=200), st.integers(0, 1 << 20))
+def test_no_zstd_data_ends_in_anything_but_bytes_or_a_typed_error(data: bytes, size: int) -> None:
+    frame = zstandard.ZstdCompressor().compress(b"seed" * 100)
+    for packed in (data, frame[: len(data)] + data):
+        chunk = Chunk(codec=CODEC_ZSTD, plain_size=size, data=packed)
+        with contextlib.suppress(FieldInvalid, ChecksumMismatch):
+            assert len(chunks.decode(chunk, MIB)) == size

@@ -7,19 +7,22 @@ One method for each call of ArtifactService, and two that do a whole transfer:
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runwire import _artifact_chunk, _artifact_get, _artifact_put
+from runwire import _artifact_chunk, _artifact_get, _artifact_put, _artifact_verify
 from runwire._artifact_parallel import Progress
 from runwire._artifact_path import normal
 from runwire._artifact_patience import Patience
 from runwire._errors import NotFoundError, UnavailableError
 from runwire._pager import Pager
-from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, ModelVersionKey
+from runwire.v1.artifact_pb2 import CODEC_ZSTD, Artifact, ArtifactOwner, Blob, ModelVersionKey
 from runwire.v1.artifact_service_pb2 import (
     ArtifactPath,
+    BatchGetArtifactsRequest,
+    BatchGetArtifactsResponse,
     BatchPutBlobsRequest,
     BatchPutBlobsResponse,
     CommitArtifactsRequest,
@@ -38,6 +41,8 @@ from runwire.v1.artifact_service_pb2 import (
     UploadBlobResponse,
 )
 from runwire.v1.artifact_service_pb2_grpc import ArtifactServiceStub
+from runwire.v1.server_service_pb2 import GetServerInfoRequest
+from runwire.v1.server_service_pb2_grpc import ServerServiceStub
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -50,6 +55,8 @@ _MODES = {
 }
 # Of one message of a commit; a server takes 4 MiB.
 COMMIT_BYTES = 1 << 20
+# Of a page of some 1,000 bytes an entry at most, in a message of 4 MiB.
+LISTED_AT_ONCE = 2500
 
 
 class Artifacts:
@@ -57,6 +64,7 @@ class Artifacts:
 
     def __init__(self, caller: Caller):
         self._caller = caller
+        self._takes_zstd: bool | None = None
 
     # Whole transfers ------------------------------------------------------------
 
@@ -106,20 +114,28 @@ class Artifacts:
         """
         owner = self._owner(run_id, model, version, workspace)
         prefix, root = normal(artifact_path).removesuffix("/"), Path(dst_path)
-        listed = self.list(
-            run_id, prefix, recursive=True, model=model, version=version, workspace=workspace
-        )
-        found = [artifact for artifact in listed if artifact.HasField("blob")]
-        if prefix and not found:
-            raise NotFoundError(f"no artifact {prefix!r}")
-
-        def open_at(path: str, offset: int) -> Download:
-            source = ArtifactPath(owner=owner, path=path)
-            return self._download(DownloadArtifactRequest(artifact=source, offset=offset))
-
+        found = self._files(owner, prefix)
         root.mkdir(parents=True, exist_ok=True)
-        _artifact_get.fetch(found, prefix, root, open_at, progress)
+        get_batch = partial(self._batch_get, owner)
+        _artifact_get.fetch(found, prefix, root, self._opener(owner), get_batch, progress)
         return root / prefix
+
+    def verify(
+        self,
+        run_id: str = "",
+        artifact_path: str = "",
+        *,
+        model: str = "",
+        version: int = 0,
+        workspace: str = "",
+        progress: Progress | None = None,
+    ) -> dict[str, str]:
+        """Read a file, a directory, or ("") everything, and check all digests; nothing is
+        kept. Returns what is wrong, by path. Raises ``NotFoundError`` as ``get`` does."""
+        owner = self._owner(run_id, model, version, workspace)
+        found = self._files(owner, normal(artifact_path).removesuffix("/"))
+        get_batch = partial(self._batch_get, owner)
+        return _artifact_verify.verify(found, self._opener(owner), get_batch, progress)
 
     # One call each --------------------------------------------------------------
 
@@ -136,6 +152,20 @@ class Artifacts:
         request = BatchPutBlobsRequest(workspace=self._in(workspace), items=items)
         response: BatchPutBlobsResponse = self._unary("BatchPutBlobs", request)
         return response.results
+
+    def batch_get(
+        self,
+        run_id: str = "",
+        paths: Sequence[str] = (),
+        *,
+        model: str = "",
+        version: int = 0,
+        workspace: str = "",
+    ) -> Sequence[BatchGetArtifactsResponse.Item]:
+        """Small files whole, 1,000 and 2 MiB together at most. An item per path; see its
+        ``fault``. ``get`` checks their digests."""
+        owner = self._owner(run_id, model, version, workspace)
+        return self._batch_get(owner, paths)
 
     def upload_blob(self, requests: Iterable[UploadBlobRequest]) -> Generator[UploadBlobResponse]:
         """The raw stream of one upload's responses; ``put`` does all of this.
@@ -217,8 +247,16 @@ class Artifacts:
         Not ``recursive``, its directories come too: as artifacts with neither blob nor URI.
         """
         owner = self._owner(run_id, model, version, workspace)
-        prefix = prefix.removesuffix("/")
+        return self._list(owner, prefix.removesuffix("/"), recursive, page_size, page_token)
 
+    def _list(
+        self,
+        owner: ArtifactOwner,
+        prefix: str,
+        recursive: bool,
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> Pager[Artifact, ListArtifactsResponse]:
         def fetch(token: str) -> ListArtifactsResponse:
             request = ListArtifactsRequest(
                 owner=owner,
@@ -241,6 +279,21 @@ class Artifacts:
         response: DeleteArtifactsResponse = self._unary("DeleteArtifacts", request)
         return response.files
 
+    def _files(self, owner: ArtifactOwner, prefix: str) -> Sequence[Artifact]:
+        """Those whose bytes the server has. Raises ``NotFoundError`` for a prefix of none."""
+        listed = self._list(owner, prefix, recursive=True, page_size=LISTED_AT_ONCE)
+        found = [artifact for artifact in listed if artifact.HasField("blob")]
+        if prefix and not found:
+            raise NotFoundError(f"no artifact {prefix!r}")
+        return found
+
+    def _opener(self, owner: ArtifactOwner) -> _artifact_get.Open:
+        def open_at(path: str, offset: int) -> Download:
+            source = ArtifactPath(owner=owner, path=path)
+            return self._download(DownloadArtifactRequest(artifact=source, offset=offset))
+
+        return open_at
+
     def _in(self, workspace: str) -> str:
         return workspace or self._caller.workspace
 
@@ -253,8 +306,32 @@ class Artifacts:
     def _unary(self, method: str, request: Message | Iterable[Message]) -> Any:
         return self._caller.unary(ArtifactServiceStub, method, request)
 
+    def _batch_get(
+        self, owner: ArtifactOwner, paths: Sequence[str]
+    ) -> Sequence[BatchGetArtifactsResponse.Item]:
+        request = BatchGetArtifactsRequest(owner=owner, paths=paths)
+        response: BatchGetArtifactsResponse = self._unary("BatchGetArtifacts", request)
+        return response.items
+
     def _download(self, request: DownloadArtifactRequest) -> Download:
+        if self._is_worth_packing():
+            request.accept_codecs.append(CODEC_ZSTD)
         return Download(self._caller.stream(ArtifactServiceStub, "DownloadArtifact", request))
+
+    def takes_zstd(self) -> bool:
+        """Whether to pack chunks for this server: asked of it once."""
+        if self._takes_zstd is None:
+            features: Sequence[str] = ()
+            if self._is_worth_packing():
+                features = self._caller.unary(
+                    ServerServiceStub, "GetServerInfo", GetServerInfoRequest()
+                ).features
+            self._takes_zstd = "artifacts.zstd" in features
+        return self._takes_zstd
+
+    def _is_worth_packing(self) -> bool:
+        """Nothing is between us and a local store."""
+        return not self._caller.connection.is_local and bool(_artifact_chunk.zstandard())
 
 
 class Download:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TypeVar
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), from one thread at a time."""
 
 PARALLEL = 4
+# Files up to here go many in a message, larger ones as streams of their own.
+SMALL_BYTES = 256 << 10
+BATCH_BYTES = 1 << 20
+BATCH_FILES = 500
+
+T = TypeVar("T")
 
 
 class Stopped(Exception):
@@ -50,3 +57,17 @@ def run_all(transfers: Iterable[Callable[[], None]], meter: Meter) -> None:
             meter.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def batches(small: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Lists of small files that fit a message."""
+    batch: list[T] = []
+    size = 0
+    for one in small:
+        if batch and (size + size_of(one) > BATCH_BYTES or len(batch) == BATCH_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += size_of(one)
+    if batch:
+        yield batch

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from runwire import _artifact_chunk as chunks
-from runwire._artifact_parallel import PARALLEL, Meter, Progress, run_all
+from runwire._artifact_parallel import (
+    PARALLEL,
+    SMALL_BYTES,
+    Meter,
+    Progress,
+    batches,
+    run_all,
+)
 from runwire._artifact_path import walk
 from runwire._artifact_patience import Patience
 from runwire._errors import NotFoundError, RunwireError, UnavailableError, from_fault
@@ -29,10 +36,6 @@ from runwire.v1.artifact_service_pb2 import (
 if TYPE_CHECKING:
     from runwire._artifact import Artifacts
 
-# Files up to here go many in a message, larger ones as streams of their own.
-SMALL_BYTES = 256 << 10
-BATCH_BYTES = 1 << 20
-BATCH_FILES = 500
 ASK_AT_ONCE = 5000
 
 
@@ -87,7 +90,8 @@ def send(
     small = [source for source in missing.values() if source.blob.size_bytes <= SMALL_BYTES]
     large = [source for source in missing.values() if source.blob.size_bytes > SMALL_BYTES]
     transfers = [
-        partial(_put_batch, artifacts, batch, workspace, meter) for batch in _batches(small)
+        partial(_put_batch, artifacts, batch, workspace, meter)
+        for batch in batches(small, lambda source: source.blob.size_bytes)
     ]
     transfers += [partial(_put_large, artifacts, source, workspace, meter) for source in large]
     run_all(transfers, meter)
@@ -103,19 +107,6 @@ def _missing(
         for blob in artifacts.find_missing_blobs(asked, workspace=workspace):
             missing[blob.digest] = by_digest[blob.digest]
     return missing
-
-
-def _batches(small: Iterable[Source]) -> Iterator[list[Source]]:
-    batch: list[Source] = []
-    size = 0
-    for source in small:
-        if batch and (size + source.blob.size_bytes > BATCH_BYTES or len(batch) == BATCH_FILES):
-            yield batch
-            batch, size = [], 0
-        batch.append(source)
-        size += source.blob.size_bytes
-    if batch:
-        yield batch
 
 
 def _put_batch(artifacts: Artifacts, batch: list[Source], workspace: str, meter: Meter) -> None:
@@ -134,7 +125,7 @@ def _put_large(artifacts: Artifacts, source: Source, workspace: str, meter: Mete
     """One blob, through cuts, from the byte that the server has acknowledged."""
     upload_id, counted, patience = "", 0, Patience()
     while True:
-        stream = UploadStream(source, workspace, upload_id)
+        stream = UploadStream(source, workspace, upload_id, pack=artifacts.takes_zstd())
         try:
             with closing(stream.run(artifacts)) as sizes:
                 for durable in sizes:
@@ -159,8 +150,8 @@ class UploadStream:
     Each call opens the file anew: the thread of a call that was cut may still read.
     """
 
-    def __init__(self, source: Source, workspace: str, upload_id: str):
-        self._source, self._workspace = source, workspace
+    def __init__(self, source: Source, workspace: str, upload_id: str, *, pack: bool = False):
+        self._source, self._workspace, self._pack = source, workspace, pack
         self.upload_id = upload_id
         self._answered = threading.Event()
         self._opened: UploadBlobResponse.Opened | None = None
@@ -210,7 +201,7 @@ class UploadStream:
             file.seek(offset)
             while data := file.read(min(opened.chunk_bytes, size - offset)):
                 request = UploadBlobRequest()
-                chunks.fill(request.chunk, offset, data)
+                chunks.fill(request.chunk, offset, data, pack=self._pack)
                 yield request
                 offset += len(data)
 

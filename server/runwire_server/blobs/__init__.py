@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from urllib.request import url2pathname
 
-from runwire_server.blobs.store import BlobStore, blob_key
+from runwire_server.blobs.store import BlobStore, blob_key, digest_of_key, workspace_folder
 
-__all__ = ["BlobStore", "blob_key", "open_blobs"]
+__all__ = ["BlobStore", "blob_key", "digest_of_key", "open_blobs", "workspace_folder"]
 
 # Two letters at least: "C:\data" is a folder.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)

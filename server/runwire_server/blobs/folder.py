@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import stat
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,12 +21,16 @@ from typing import BinaryIO
 from runwire_server.blobs.store import (
     READ_BYTES,
     BlobStore,
+    Entry,
     Piece,
     SegmentWriter,
     unavailable,
     upload_folder,
 )
 from runwire_server.errors import StorageUnavailable
+
+# Chunks of an upload that wait for the disk; their memory is the upload's.
+MOST_WRITES = 4
 
 
 class FolderStore(BlobStore):
@@ -56,10 +61,14 @@ class FolderStore(BlobStore):
                 return None
             return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        for path in (self._root / prefix).rglob("*"):
-            if path.is_file():
-                yield path.relative_to(self._root).as_posix()
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        for folder, _, names in os.walk(self._root / prefix):
+            for name in names:
+                path = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                    found = path.lstat()
+                    key = path.relative_to(self._root).as_posix()
+                    yield Entry(key, found.st_size, found.st_mtime)
 
     def delete(self, key: str) -> None:
         with _translated():
@@ -118,55 +127,82 @@ class FolderStore(BlobStore):
 
 
 class _FileSegment(SegmentWriter):
-    """A file that only grows. The disk syncs beside the next writes: each alone is half as fast."""
+    """A file that only grows. Writing and syncing have a thread each, so that neither the
+    next chunk's network and hash nor the next write waits for the disk."""
 
     def __init__(self, path: Path):
         _make_folder(path.parent)
         self._file = path.open("xb", buffering=0)
-        self._size = self._durable = 0
-        self._pool: ThreadPoolExecutor | None = None
-        self._flushing: tuple[int, Future[None]] | None = None
+        self._taken = self._durable = 0
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="sync")
+        self._writes: deque[Future[None]] = deque()
+        self._sync: Future[None] | None = None
+        self._failure: OSError | None = None
         _sync_folder(path.parent)
 
     def write(self, data: bytes) -> None:
-        view = memoryview(data)
-        with _translated():
-            while view:
-                written = self._file.write(view)
-                self._size += written
-                view = view[written:]
+        while len(self._writes) >= MOST_WRITES:
+            self._settle_write()
+        self._taken += len(data)
+        self._writes.append(self._writer.submit(self._write, data))
 
     def flush(self) -> None:
-        self._settle()
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1, thread_name_prefix="sync")
-        self._flushing = self._size, self._pool.submit(os.fsync, self._file.fileno())
+        if self._sync is not None:
+            self._settle_sync()
+        last = self._writes[-1] if self._writes else None
+        self._sync = self._syncer.submit(self._sync_after, last, self._taken)
 
     def durable(self) -> int:
-        if self._flushing is not None and self._flushing[1].done():
-            self._settle()
+        if self._sync is not None and self._sync.done():
+            self._settle_sync()
         return self._durable
 
     def sync(self) -> int:
-        self._settle()
-        with _translated():
-            os.fsync(self._file.fileno())
-        self._durable = self._size
+        while self._writes:
+            self._settle_write()
+        if self._sync is not None:
+            self._settle_sync()
+        if self._durable < self._taken:
+            with _translated():
+                self._sync_after(None, self._taken)
         return self._durable
 
     seal = sync
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._writer.shutdown()
+        self._syncer.shutdown()
         self._file.close()
 
-    def _settle(self) -> None:
-        if self._flushing is not None:
-            size, flushed = self._flushing
+    def _write(self, data: bytes) -> None:
+        if self._failure is not None:  # what follows a gap must not look like its bytes
+            raise self._failure
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            self._failure = error
+            raise
+
+    def _sync_after(self, write: Future[None] | None, size: int) -> None:
+        if write is not None:
+            write.result()
+        if self._failure is not None:
+            raise self._failure
+        os.fsync(self._file.fileno())
+        self._durable = size
+
+    def _settle_write(self) -> None:
+        with _translated():
+            self._writes.popleft().result()
+
+    def _settle_sync(self) -> None:
+        sync, self._sync = self._sync, None
+        if sync is not None:
             with _translated():
-                flushed.result()
-            self._durable, self._flushing = size, None
+                sync.result()
 
 
 @contextmanager

@@ -11,9 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
-from runwire_server.blobs.store import BlobStore, Piece, SegmentWriter, unavailable, upload_folder
+from runwire_server.blobs.store import (
+    BlobStore,
+    Entry,
+    Piece,
+    SegmentWriter,
+    unavailable,
+    upload_folder,
+)
 from runwire_server.errors import ServiceError, StorageUnavailable
 
 # Above the 5 MiB that S3 asks of every part but the last.
@@ -60,11 +68,12 @@ class ObjectStore(BlobStore):
                 return None
         return int(info["size"]) if info["type"] == "file" else None
 
-    def list(self, prefix: str = "") -> Iterator[str]:
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
         with translated():
-            found = self._fs.find(self.path(prefix) if prefix else self._root)
+            found = self._fs.find(self.path(prefix) if prefix else self._root, detail=True)
         skip = len(self._fs._strip_protocol(self._root)) + 1
-        return (name[skip:] for name in found)
+        for name, info in found.items():
+            yield Entry(name[skip:], int(info["size"]), _modify_time(info))
 
     def delete(self, key: str) -> None:
         with translated():
@@ -143,6 +152,17 @@ class _PieceSegment(SegmentWriter):
         if self._waiting_bytes:
             self._put_piece(self._waiting_bytes)
         return self._durable
+
+
+def _modify_time(info: dict[str, Any]) -> float | None:
+    """Each of fsspec's drivers has a name of its own for it."""
+    for name in ("LastModified", "last_modified", "mtime", "updated", "created"):
+        found = info.get(name)
+        if isinstance(found, datetime):
+            return found.timestamp()
+        if isinstance(found, int | float):
+            return float(found)
+    return None
 
 
 def _piece_key(folder: str, index: int) -> str:

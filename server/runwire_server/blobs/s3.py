@@ -52,6 +52,27 @@ class S3Store(ObjectStore):
         self._join(pieces, key)
         return None
 
+    def drop_parts(self, before: float) -> int:
+        bucket, _, prefix = self._root.partition("/")
+        under = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else ""}
+        dropped, marks = 0, dict[str, str]()
+        while True:
+            with translated():
+                page = self._fs.call_s3("list_multipart_uploads", **under, **marks)
+                for found in page.get("Uploads", ()):
+                    if found["Initiated"].timestamp() < before:
+                        target = {"Bucket": bucket, "Key": found["Key"]}
+                        self._fs.call_s3(
+                            "abort_multipart_upload", UploadId=found["UploadId"], **target
+                        )
+                        dropped += 1
+            if not page.get("IsTruncated"):
+                return dropped
+            marks = {
+                "KeyMarker": page["NextKeyMarker"],
+                "UploadIdMarker": page["NextUploadIdMarker"],
+            }
+
     def _join(self, pieces: Sequence[Piece], key: str) -> Piece:
         bucket, _, name = self.path(key).partition("/")
         target = {"Bucket": bucket, "Key": name}

@@ -30,6 +30,7 @@ _PROBLEMS = {
     errno.ENOTDIR: "a file is where a folder of the blob store should be",
     errno.EEXIST: "a file is where a folder of the blob store should be",
 }
+_BLOB_KEY = re.compile(r"blobs/[^/]+/sha256/([0-9a-f]{2})/([0-9a-f]{62})(?:\.[0-9a-f]+)?")
 _PLAIN_WORKSPACE = re.compile(r"[a-z0-9_-]{1,64}")
 
 
@@ -38,6 +39,14 @@ class Piece(NamedTuple):
 
     key: str
     size_bytes: int
+
+
+class Entry(NamedTuple):
+    """What lies under a key, and when it was written (seconds; None: the store does not tell)."""
+
+    key: str
+    size_bytes: int
+    modify_time: float | None
 
 
 class SegmentWriter(ABC):
@@ -84,13 +93,26 @@ class BlobStore(ABC):
         Raises ``StorageUnavailable`` where the bytes are not there.
         """
 
+    def read_many(self, sizes: Mapping[str, int]) -> dict[str, bytes]:
+        """Whole blobs by their keys, several at once."""
+
+        def read(key: str) -> bytes:
+            return b"".join(self.stream(key, 0, sizes[key]))
+
+        with ThreadPoolExecutor(WRITERS, thread_name_prefix="blobs") as pool:
+            return dict(zip(sizes, pool.map(read, sizes), strict=True))
+
     @abstractmethod
     def stat(self, key: str) -> int | None:
         """The size in bytes, or None where there is nothing."""
 
     @abstractmethod
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """What lies under a folder, in no order."""
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """The keys under a folder, in no order."""
+        return (entry.key for entry in self.entries(prefix))
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -111,24 +133,43 @@ class BlobStore(ABC):
     def assemble(self, pieces: Sequence[Piece], key: str, *, take: bool) -> None:
         """Make one blob of them. ``take``: nobody else holds them, they may be moved."""
 
+    def drop_parts(self, before: float) -> int:
+        """End multipart uploads of ours that were begun before (seconds) and abandoned."""
+        return 0
+
     @abstractmethod
     def drop_upload(self, upload_id: str) -> None:
         """Remove all segments of an upload."""
 
 
-def blob_key(workspace: str, digest: str) -> str:
-    """``blobs/WORKSPACE/sha256/ab/cdef…``. Bytes are shared within a workspace only.
-
-    A workspace whose name is not safe as a folder on every system goes by its hash.
-    """
-    if not _PLAIN_WORKSPACE.fullmatch(workspace):
-        workspace = "=" + hashlib.sha256(workspace.encode()).hexdigest()[:32]
+def blob_key(workspace: str, digest: str, generation: str = "") -> str:
+    """``blobs/WORKSPACE/sha256/ab/cdef….GENERATION``. Shared within a workspace only."""
     algorithm, _, digits = digest.partition(":")
-    return f"blobs/{workspace}/{algorithm}/{digits[:2]}/{digits[2:]}"
+    end = f".{generation}" if generation else ""
+    folder = workspace_folder(workspace)
+    return f"blobs/{folder}/{algorithm}/{digits[:2]}/{digits[2:]}{end}"
+
+
+def workspace_folder(workspace: str) -> str:
+    """Its name; of one that is not safe as a folder on every system, its hash."""
+    if _PLAIN_WORKSPACE.fullmatch(workspace):
+        return workspace
+    return "=" + hashlib.sha256(workspace.encode()).hexdigest()[:32]
+
+
+def digest_of_key(key: str) -> str:
+    """The digest that a key of ``blob_key`` is of; "" for any other key."""
+    found = _BLOB_KEY.fullmatch(key)
+    return f"sha256:{found[1]}{found[2]}" if found else ""
 
 
 def upload_folder(upload_id: str) -> str:
     return f"uploads/{upload_id}"
+
+
+def upload_of_key(key: str) -> str:
+    """The upload whose bytes lie under a key in ``uploads/``."""
+    return key.split("/")[1]
 
 
 def unavailable(error: Exception) -> StorageUnavailable:

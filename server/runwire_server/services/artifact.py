@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import grpc
 from runwire.v1.artifact_pb2 import Blob
 from runwire.v1.artifact_service_pb2 import (
+    BatchGetArtifactsRequest,
+    BatchGetArtifactsResponse,
     BatchPutBlobsRequest,
     BatchPutBlobsResponse,
     CommitArtifactsRequest,
@@ -29,10 +30,11 @@ from runwire.v1.artifact_service_pb2_grpc import ArtifactServiceServicer
 from runwire.v1.server_service_pb2 import Limits
 
 from runwire_server.blobs import BlobStore, blob_key, chunks
-from runwire_server.errors import DigestMismatch, FieldInvalid, Quota, ServiceError, TooLarge
+from runwire_server.errors import FieldInvalid, Quota
 from runwire_server.retry import retrying
+from runwire_server.services import artifact_batch
 from runwire_server.services import upload as upload_call
-from runwire_server.store import artifact, artifact_list, blob, upload
+from runwire_server.store import artifact, artifact_list, blob, small_blob, upload
 from runwire_server.store.database import Database, Transaction
 from runwire_server.store.experiment import workspace_of
 from runwire_server.store.request import recall, remember
@@ -40,8 +42,6 @@ from runwire_server.store.times import to_proto
 
 # A commit is one transaction, held in memory until the caller half-closes.
 MAX_COMMIT_ARTIFACTS = 1_000_000
-# The answer has a result for each, and must fit into a message.
-MAX_PUT_ITEMS = 10_000
 Context = grpc.ServicerContext
 
 
@@ -59,19 +59,12 @@ class ArtifactService(ArtifactServiceServicer):
     def BatchPutBlobs(
         self, request: BatchPutBlobsRequest, context: Context
     ) -> BatchPutBlobsResponse:
-        workspace = workspace_of(request.workspace)
-        faults, good = self._check_items(request)
-        self._blobs.put_many({blob_key(workspace, digest): good[digest] for digest in good})
-        with self._db.write() as tx:
-            blob.add(tx, workspace, {digest: len(data) for digest, data in good.items()})
-        return BatchPutBlobsResponse(
-            results=[
-                BatchPutBlobsResponse.Result(
-                    digest=item.blob.digest, fault=fault.fault() if fault else None
-                )
-                for item, fault in zip(request.items, faults, strict=True)
-            ]
-        )
+        return artifact_batch.put(self._db, self._blobs, self._limits, request)
+
+    def BatchGetArtifacts(
+        self, request: BatchGetArtifactsRequest, context: Context
+    ) -> BatchGetArtifactsResponse:
+        return artifact_batch.get(self._db, self._blobs, self._limits, request)
 
     def UploadBlob(
         self, request_iterator: Iterator[UploadBlobRequest], context: Context
@@ -92,11 +85,16 @@ class ArtifactService(ArtifactServiceServicer):
     ) -> Iterator[DownloadArtifactResponse]:
         with self._db.read() as tx:
             workspace, found = _source(tx, request)
+            small = small_blob.find(tx, workspace, [found.digest])
+            generation = blob.generations(tx, workspace, [found.digest])[found.digest]
         offset, size = _range(request, found.size_bytes)
-        blocks = self._blobs.stream(blob_key(workspace, found.digest), offset, size)
+        if small:
+            blocks = iter([small[found.digest][offset : offset + size]] if size else [])
+        else:
+            blocks = self._blobs.stream(blob_key(workspace, found.digest, generation), offset, size)
         response = DownloadArtifactResponse(blob=found)
         for start, data in chunks.split(blocks, offset, self._limits.blob_chunk_bytes):
-            chunks.fill(response.chunk, start, data)
+            chunks.fill(response.chunk, start, data, request.accept_codecs)
             yield response
             response = DownloadArtifactResponse()
         if response.HasField("blob"):  # no bytes: an empty blob or range
@@ -137,36 +135,6 @@ class ArtifactService(ArtifactServiceServicer):
         with self._db.write() as tx:
             owner = artifact.owner_to_change(tx, request.owner)
             return DeleteArtifactsResponse(files=artifact.delete(tx, owner, request.paths))
-
-    def _check_items(
-        self, request: BatchPutBlobsRequest
-    ) -> tuple[list[ServiceError | None], dict[str, bytes]]:
-        """What is wrong with each item, and the good ones by digest."""
-        if len(request.items) > MAX_PUT_ITEMS:
-            raise FieldInvalid("items", f"at most {MAX_PUT_ITEMS} in a call")
-        total = sum(len(item.data) for item in request.items)
-        if total > self._limits.max_batch_put_bytes:
-            raise TooLarge("items", total, self._limits.max_batch_put_bytes)
-        faults = [
-            _fault(f"items[{index}]", item.blob, item.data)
-            for index, item in enumerate(request.items)
-        ]
-        good = {
-            item.blob.digest: item.data
-            for item, fault in zip(request.items, faults, strict=True)
-            if fault is None
-        }
-        return faults, good
-
-
-def _fault(field: str, claimed: Blob, data: bytes) -> ServiceError | None:
-    actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    if claimed.digest != actual:
-        return DigestMismatch(claimed.digest[:80], actual)
-    if claimed.size_bytes != len(data):
-        problem = f"{claimed.size_bytes}, but {len(data)} bytes came"
-        return FieldInvalid(f"{field}.blob.size_bytes", problem)
-    return None
 
 
 def _source(tx: Transaction, request: DownloadArtifactRequest) -> tuple[str, Blob]:

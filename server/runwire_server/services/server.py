@@ -13,6 +13,7 @@ FEATURES = (
     "batches.stream",
     "artifacts.gzip",
     "artifacts.resume",
+    "artifacts.zstd",
     "runs.resume",
     "metrics.tail",
     "runs.watch",

@@ -8,6 +8,7 @@ once: the digest is taken from what was stored, never from what a caller says.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -30,8 +31,13 @@ from runwire_server.store.database import Database
 from runwire_server.store.experiment import workspace_of
 from runwire_server.store.upload import Upload
 
-# Bytes between two acknowledgements: each costs a sync of the disk and a transaction.
-PROGRESS_BYTES = 8 << 20
+# Bytes and seconds between two acknowledgements: each costs a sync of the disk and a
+# transaction. However fast they come, no more than so many wait for one.
+PROGRESS_BYTES, PROGRESS_S = 8 << 20, 0.2
+MOST_PROGRESS_BYTES = 64 << 20
+# Between two looks at whether the holder of an upload lives.
+LOOK_S = 0.25
+pause = time.sleep
 
 
 class UploadCall:
@@ -46,11 +52,13 @@ class UploadCall:
             for piece in blobs.pieces(held.upload_id, *segment):
                 for data in blobs.stream(piece.key, 0, piece.size_bytes):
                     self._count(data)
-        self._flushed = self._size
+        self._flushed, self._flush_time = self._size, 0.0
+        self._touch_time = time.monotonic()
         self._writer = blobs.begin_segment(held.upload_id, held.holder)
 
     def append(self, chunk: Chunk) -> bool:
-        """Take the next chunk; true where more is durable than was acknowledged."""
+        """Take the next chunk; true where more is durable than was acknowledged, or others
+        should hear that the call lives."""
         if chunk.offset != self._size:
             raise OffsetGap(chunk.offset, self._upload.committed_size)
         data = chunks.decode(chunk, self._limits.max_message_bytes)
@@ -63,10 +71,11 @@ class UploadCall:
             self._fail(FieldInvalid("open.blob.size_bytes", problem))
         self._writer.write(data)
         self._count(data)
-        if size - self._flushed >= PROGRESS_BYTES:
+        if self._is_flush_due():
             self._writer.flush()
-            self._flushed = size
-        return self._writer.durable() > self._upload.segments[-1].size_bytes
+            self._flushed, self._flush_time = size, time.monotonic()
+        is_touch_due = time.monotonic() - self._touch_time >= upload.TOUCH_S
+        return is_touch_due or self._writer.durable() > self._upload.segments[-1].size_bytes
 
     def acknowledge(self, *, last: bool = False) -> UploadBlobResponse:
         """``Progress``; or ``Stored``, where another call has stored the same bytes meanwhile.
@@ -78,8 +87,9 @@ class UploadCall:
         def note() -> tuple[Upload, Blob | None]:
             with self._db.write() as tx:
                 held = upload.acknowledge(tx, self._upload, durable)
-                return held, blob.find(tx, held.workspace, held.declared.digest)
+                return held, blob.hold(tx, held.workspace, held.declared.digest)
 
+        self._touch_time = time.monotonic()
         self._upload, stored = retrying(note)
         if stored is not None:
             self.discard()
@@ -93,21 +103,26 @@ class UploadCall:
         self._check_claims(claimed, actual)
         durable = self._writer.seal()
         workspace, upload_id = self._upload.workspace, self._upload.upload_id
+        generation = blob.new_generation()
+        key = blob_key(workspace, actual.digest, generation)
 
         def hold() -> tuple[Upload, Blob | None]:
             with self._db.write() as tx:
                 held = upload.acknowledge(tx, self._upload, durable)
-                return held, blob.find(tx, workspace, actual.digest)
+                return held, blob.hold(tx, workspace, actual.digest)
 
-        def note() -> None:
+        def note() -> set[str]:
             with self._db.write() as tx:
-                blob.add(tx, workspace, {actual.digest: actual.size_bytes})
+                sizes = {actual.digest: actual.size_bytes}
+                needless = blob.add(tx, workspace, sizes, generation)
                 upload.finish(tx, self._upload, actual)
+                return needless
 
         self._upload, existing = retrying(hold)
         if existing is None:
-            self._assemble(blob_key(workspace, actual.digest))
-        retrying(note)
+            self._assemble(key)
+        if retrying(note) and existing is None:
+            self._blobs.delete(key)
         self.close()
         self._blobs.drop_upload(upload_id)
         return _stored(actual, existed=existing is not None)
@@ -135,6 +150,11 @@ class UploadCall:
 
     def close(self) -> None:
         self._writer.close()
+
+    def _is_flush_due(self) -> bool:
+        waiting = self._size - self._flushed
+        rested = time.monotonic() - self._flush_time >= PROGRESS_S
+        return waiting >= MOST_PROGRESS_BYTES or (waiting >= PROGRESS_BYTES and rested)
 
     def _count(self, data: bytes) -> None:
         self._sha256.update(data)
@@ -174,6 +194,8 @@ def respond(
     first = next(requests, None)
     if first is None or not first.HasField("open"):
         raise FieldInvalid("open", "it must be the first message")
+    if first.open.blob.digest and not first.open.upload_id:
+        _wait_for_the_dead(db, first.open)
     held, stored = retrying(lambda: _open(db, limits, first.open))
     if held is None:
         if first.open.upload_id:
@@ -209,6 +231,24 @@ def _answers(
     yield call.acknowledge(last=True)
 
 
+def _wait_for_the_dead(db: Database, opening: UploadBlobRequest.Open) -> None:
+    """Where an upload of the same bytes has a holder, wait to see whether it lives.
+
+    One that does shows it within seconds, and both go on beside each other. One whose server
+    was killed does not, until its upload is free: then the caller takes that over, in place of
+    sending again what was acknowledged.
+    """
+    workspace = workspace_of(opening.workspace)
+
+    def held() -> dict[str, int]:
+        with db.read() as tx:
+            return upload.held(tx, workspace, opening.blob.digest)
+
+    first = held()
+    while first and held() == first:
+        pause(LOOK_S)
+
+
 def _open(
     db: Database, limits: Limits, opening: UploadBlobRequest.Open
 ) -> tuple[Upload | None, Blob]:
@@ -222,7 +262,7 @@ def _open(
     with db.write() as tx:
         if opening.upload_id:
             held = upload.take_over(tx, workspace, opening.upload_id)
-            stored = held.stored or blob.find(tx, workspace, held.declared.digest)
+            stored = held.stored or blob.hold(tx, workspace, held.declared.digest)
             if stored is None:
                 return held, declared
             upload.finish(tx, held, stored)

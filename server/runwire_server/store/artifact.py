@@ -25,7 +25,8 @@ from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob
 from runwire.v1.artifact_service_pb2 import CommitArtifactsRequest
 
 from runwire_server.errors import Deleted, FieldInvalid, NotFound, TreeSealed
-from runwire_server.store import artifact_entry, model_row
+from runwire_server.retry import TransactionConflict
+from runwire_server.store import artifact_entry, blob, model_row
 from runwire_server.store.artifact_entry import Entry
 from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Transaction
@@ -133,6 +134,10 @@ def copy_tree(tx: Transaction, source_owner: str, source_path: str, target_owner
     workspace = workspace_of_owner(tx, source_owner)
     if workspace_of_owner(tx, target_owner) != workspace:
         raise FieldInvalid("source_run_id", "it belongs to another workspace")
+    # Held before it is named: the source may lose it, and the collector come by, meanwhile.
+    digests = {entry.digest for entry in entries if entry.digest}
+    if blob.renew(tx, workspace, digests).keys() != digests:
+        raise TransactionConflict(what="the source was removed")
     _write(tx, target_owner, workspace, entries)
     return _digest_of(entries)
 
@@ -145,6 +150,15 @@ def get(tx: Transaction, owner: str, path: str, field: str = "path") -> Artifact
     if row is None:
         raise NotFound("artifact", path)
     return message(row)
+
+
+def get_many(tx: Transaction, owner: str, paths: Sequence[str]) -> dict[str, Artifact]:
+    """Those files of a tree that are there, by path."""
+    found: dict[str, Artifact] = {}
+    for some in blob.in_batches(set(paths)):
+        query = sa.select(artifacts).where(artifacts.c.owner == owner, artifacts.c.path.in_(some))
+        found |= {row.path: message(row) for row in tx.execute(query)}
+    return found
 
 
 def delete(tx: Transaction, owner: str, paths: Sequence[str]) -> int:

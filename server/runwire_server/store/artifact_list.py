@@ -10,7 +10,7 @@ from runwire.v1.artifact_pb2 import Artifact
 
 from runwire_server.errors import NotFound, PageTokenMismatch
 from runwire_server.store import artifact, page
-from runwire_server.store.artifact_entry import after, inside, ordered_path
+from runwire_server.store.artifact_entry import after, ordered_path
 from runwire_server.store.database import Transaction
 from runwire_server.store.paths import check_prefix
 from runwire_server.store.tables import artifacts
@@ -55,10 +55,11 @@ def list_page(
     else:
         if prefix and (file := _file(tx, owner, prefix)):
             return Listing([file], [], "")
-        beyond = sa.true()
+        beyond = ordered_path(tx) > f"{prefix}/" if prefix else sa.true()
+    # One lower bound only: of two, SQLite seeks the first and steps to the other.
     query = sa.select(artifacts).where(artifacts.c.owner == owner)
     if prefix:
-        query = query.where(inside(tx, prefix))
+        query = query.where(~after(tx, prefix))
     found = _find(tx, query, beyond, size + 1, len(prefix) + 1 if prefix else 0, recursive)
     token = page.encode(found[size - 1].position(), query_hash) if len(found) > size else ""
     return Listing(

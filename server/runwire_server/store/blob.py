@@ -7,6 +7,7 @@ keeps a blob that no tree holds yet from being collected.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
@@ -50,16 +51,25 @@ def find_missing(tx: Transaction, workspace: str, asked: Sequence[Blob]) -> list
     return list(missing.values())
 
 
-def add(tx: Transaction, workspace: str, sizes: dict[str, int]) -> None:
-    """Note that these bytes are stored (digest -> size). What is there already stays."""
+def new_generation() -> str:
+    """The end of a name that no bytes have had yet."""
+    return secrets.token_hex(4)
+
+
+def add(tx: Transaction, workspace: str, sizes: dict[str, int], generation: str = "") -> set[str]:
+    """Note that these bytes are stored (digest -> size), under names of a generation.
+
+    What is there already stays, and its lease starts anew. Returns the digests of which
+    others had stored the bytes, under another name: those of the caller are of no use.
+    """
     statement = tx.insert(blobs)
-    lease_time = tx.now + LEASE_MICROS
     rows = [
         {
             "workspace": workspace,
             "digest": digest,
             "size_bytes": sizes[digest],
-            "lease_time": lease_time,
+            "lease_time": tx.now + LEASE_MICROS,
+            "generation": generation,
         }
         for digest in sorted(sizes)
     ]
@@ -67,6 +77,18 @@ def add(tx: Transaction, workspace: str, sizes: dict[str, int]) -> None:
         renewed = {"lease_time": statement.excluded.lease_time}
         keys = [blobs.c.workspace, blobs.c.digest]
         tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=renewed), rows)
+    found = generations(tx, workspace, sizes)
+    return {digest for digest in sizes if found[digest] != generation}
+
+
+def generations(tx: Transaction, workspace: str, digests: Iterable[str]) -> dict[str, str]:
+    """How the names of the bytes end, of those that are stored."""
+    found: dict[str, str] = {}
+    for some in in_batches(set(digests)):
+        these = sa.and_(blobs.c.workspace == workspace, blobs.c.digest.in_(some))
+        rows = tx.execute(sa.select(blobs.c.digest, blobs.c.generation).where(these))
+        found |= {row.digest: row.generation for row in rows}
+    return found
 
 
 def get(tx: Transaction, workspace: str, digest: str) -> Blob:
@@ -82,6 +104,12 @@ def find(tx: Transaction, workspace: str, digest: str) -> Blob | None:
     """The stored blob, or None; "" is the digest of none."""
     these = sa.and_(blobs.c.workspace == workspace, blobs.c.digest == digest)
     size = tx.execute(sa.select(blobs.c.size_bytes).where(these)).scalar_one_or_none()
+    return None if size is None else Blob(digest=digest, size_bytes=size)
+
+
+def hold(tx: Transaction, workspace: str, digest: str) -> Blob | None:
+    """As ``find``; its lease starts anew, so that it is there when the caller names it."""
+    size = renew(tx, workspace, [digest] if digest else []).get(digest)
     return None if size is None else Blob(digest=digest, size_bytes=size)
 
 

@@ -313,6 +313,19 @@ blobs = Table(
     Column("digest", String(71), primary_key=True),  # "sha256:" and 64 hex digits
     Column("size_bytes", BigInteger, nullable=False),
     Column("lease_time", BigInteger, nullable=False),  # not collected before this
+    # Ends the name of the bytes in the blob store, so that a collector that removes them
+    # cannot take those that come after them.
+    Column("generation", String(16), nullable=False, server_default=text("''")),
+    Index("ix_blobs_lease_time", "lease_time"),
+)
+
+# The bytes of those that came in a batch and are small; the others are in the blob store.
+small_blobs = Table(
+    "small_blobs",
+    metadata,
+    Column("workspace", String(255), primary_key=True),
+    Column("digest", String(71), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 
 uploads = Table(
@@ -326,6 +339,7 @@ uploads = Table(
     Column("state", LargeBinary, nullable=False),  # of the blob store, to go on after a restart
     Column("stored_digest", String(71), nullable=False),  # set once it is finished
     Column("expire_time", BigInteger, nullable=False),
+    Index("ix_uploads_expire_time", "expire_time"),
 )
 
 # owner: "run/RUN_ID" or "version/WORKSPACE/MODEL/NUMBER".

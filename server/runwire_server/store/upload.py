@@ -24,8 +24,10 @@ from runwire_server.store.database import Transaction
 from runwire_server.store.tables import uploads
 
 KEPT_MICROS = 24 * 3600 * 1_000_000
-# An upload whose server died was not released: after so long nobody writes it any more.
-IDLE_MICROS = 60 * 1_000_000
+# An upload whose server died was not released: after so long nobody writes it any more. Who
+# does writes that down at least every ``TOUCH_S``, whether or not more is durable.
+IDLE_MICROS = 10 * 1_000_000
+TOUCH_S = 3.0
 
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -93,24 +95,36 @@ def take_over(tx: Transaction, workspace: str, upload_id: str) -> Upload:
 
 def adopt(tx: Transaction, workspace: str, digest: str) -> Upload | None:
     """An upload of these bytes that nobody holds, as ``take_over``; the furthest of them."""
-    rows = tx.execute(
-        tx.locked(
-            sa.select(uploads)
-            .where(
-                uploads.c.workspace == workspace,
-                uploads.c.digest == digest,
-                uploads.c.stored_digest == "",
-                uploads.c.committed_size > 0,
-                uploads.c.expire_time > tx.now,
-            )
-            .order_by(uploads.c.committed_size.desc(), uploads.c.upload_id)
-        )
-    )
-    for upload in map(_of_row, rows):
-        is_idle = upload.expire_time < tx.now + KEPT_MICROS - IDLE_MICROS
-        if is_idle or upload.holder == _NOBODY.name:
+    for upload in map(_of_row, tx.execute(tx.locked(_of_digest(tx, workspace, digest)))):
+        if _is_free(tx, upload):
             return _take(tx, upload)
     return None
+
+
+def held(tx: Transaction, workspace: str, digest: str) -> dict[str, int]:
+    """The uploads of these bytes that cannot be adopted, with their ``expire_time``, which
+    grows while their holder lives. One that does not will be free within ``IDLE_MICROS``."""
+    found = map(_of_row, tx.execute(_of_digest(tx, workspace, digest)))
+    return {one.upload_id: one.expire_time for one in found if not _is_free(tx, one)}
+
+
+def _of_digest(tx: Transaction, workspace: str, digest: str) -> sa.Select[Any]:
+    return (
+        sa.select(uploads)
+        .where(
+            uploads.c.workspace == workspace,
+            uploads.c.digest == digest,
+            uploads.c.stored_digest == "",
+            uploads.c.committed_size > 0,
+            uploads.c.expire_time > tx.now,
+        )
+        .order_by(uploads.c.committed_size.desc(), uploads.c.upload_id)
+    )
+
+
+def _is_free(tx: Transaction, upload: Upload) -> bool:
+    is_idle = upload.expire_time < tx.now + KEPT_MICROS - IDLE_MICROS
+    return is_idle or upload.holder == _NOBODY.name
 
 
 def _take(tx: Transaction, upload: Upload) -> Upload:

@@ -4,6 +4,7 @@ of it, or 'last') or a version (models:/NAME/7, models:/NAME@ALIAS)."""
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from runwire._command.resource import document, time_of
 
 if TYPE_CHECKING:
     from runwire import Client
+    from runwire.v1.artifact_pb2 import Blob
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +52,24 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     sent.add_argument("owner", metavar="RUN")
     sent.add_argument("local", type=Path, metavar="LOCAL", help="a file or folder here")
     sent.add_argument("path", nargs="?", default="", metavar="PATH", help="its path in the run")
+
+    checked = verbs.add(
+        "verify",
+        verify,
+        "read files and check that they are what their digests say",
+        "runwire artifacts verify last\nrunwire artifacts verify models:/fraud@champion",
+    )
+    _owner(checked)
+    checked.add_argument("path", nargs="?", default="", metavar="PATH")
+
+    used = verbs.add(
+        "du",
+        du,
+        "sum up sizes: of each file and directory at PATH, and of all",
+        "runwire artifacts du last\nrunwire artifacts du last model",
+    )
+    _owner(used)
+    used.add_argument("path", nargs="?", default="", metavar="PATH")
 
     removed = verbs.add("rm", rm, "remove files and directories", "runwire artifacts rm last tmp")
     removed.add_argument("owner", metavar="RUN")
@@ -88,6 +108,47 @@ def put(args: argparse.Namespace) -> Done:
         tree = client.artifacts.put(run_id, args.local, args.path, progress=bar)
     text = f"sent {args.local}; the run holds {tree.files} files, {size_text(tree.size_bytes)}"
     return Done(text, tree.tree_digest, document(tree))
+
+
+def verify(args: argparse.Namespace) -> Table:
+    with connected(args) as client, progress("verifying") as bar:
+        owner = owner_of(client, args.owner)
+        problems = client.artifacts.verify(**owner, artifact_path=args.path, progress=bar)
+    rows = sorted(problems.items())
+    documents = [{"path": path, "problem": problem} for path, problem in rows]
+    everything = frozenset(range(len(rows)))
+    columns = ("path", "problem")
+    return Table(columns, rows, documents, everything, empty="all is well", code=int(bool(rows)))
+
+
+def du(args: argparse.Namespace) -> Table:
+    """``stored``: equal bytes count once."""
+    prefix = args.path.removesuffix("/")
+    with connected(args) as client:
+        found = list(
+            client.artifacts.list(**owner_of(client, args.owner), prefix=prefix, recursive=True)
+        )
+    parts: dict[str, list[Blob]] = {}
+    for one in found:
+        parts.setdefault(_part(one.path, prefix), []).append(one.blob)
+    rows = [_used(part, blobs) for part, blobs in sorted(parts.items())]
+    rows.append(_used(prefix or ".", [one.blob for one in found]))
+    columns = ("path", "files", "size", "stored")
+    documents = [dict(zip(columns, row, strict=True)) for row in rows]
+    return Table(columns, rows, documents)
+
+
+def _part(path: str, prefix: str) -> str:
+    """The file or directory directly in ``prefix`` that a path lies in."""
+    start = len(prefix) + 1 if prefix and path != prefix else 0
+    first, slash, _ = path[start:].partition("/")
+    return path[:start] + first + slash if path != prefix else path
+
+
+def _used(path: str, blobs: Sequence[Blob]) -> tuple[str, int, Size, Size]:
+    stored = {blob.digest: blob.size_bytes for blob in blobs}
+    size = sum(blob.size_bytes for blob in blobs)
+    return path, len(blobs), Size(size), Size(sum(stored.values()))
 
 
 def rm(args: argparse.Namespace) -> Done:

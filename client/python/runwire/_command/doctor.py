@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runwire._command import doctor_artifacts
 from runwire._command.metric_compact import per_point
 from runwire._command.output import Table, size_text
 
@@ -36,11 +37,14 @@ class Finding:
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--deep", action="store_true", help="read all artifacts, not only some of the newest runs"
+    )
     parser.set_defaults(handler=doctor)
 
 
 def doctor(args: argparse.Namespace) -> Table:
-    findings = [*_client(), *_tracking(getattr(args, "tracking_uri", None))]
+    findings = [*_client(), *_tracking(getattr(args, "tracking_uri", None), args.deep)]
     rows = [(one.check, one.state, one.detail) for one in findings]
     troubled = frozenset(number for number, one in enumerate(findings) if one.state != OK)
     wrong = any(one.state == WRONG for one in findings)
@@ -63,7 +67,7 @@ def _client() -> Iterator[Finding]:
             yield Finding(package, WRONG, f"not installed: pip install {package}")
 
 
-def _tracking(given: str | None) -> Iterator[Finding]:
+def _tracking(given: str | None, deep: bool) -> Iterator[Finding]:
     from runwire._errors import RunwireError
     from runwire._uri import VARIABLE, data_folder, is_local, resolve_uri, shown
 
@@ -77,11 +81,11 @@ def _tracking(given: str | None) -> Iterator[Finding]:
     folder = data_folder(uri) if is_local(uri) else None
     if folder is not None:
         yield _disk("data folder", folder)
-    yield from _server(uri)
+    yield from _server(uri, deep)
     yield from _journals(uri)
 
 
-def _server(uri: str) -> Iterator[Finding]:
+def _server(uri: str, deep: bool) -> Iterator[Finding]:
     from runwire import Client, __version__
     from runwire._errors import RunwireError
     from runwire._uri import data_folder, is_local
@@ -97,6 +101,7 @@ def _server(uri: str) -> Iterator[Finding]:
             info = client.server_info()
             took_ms = (time.perf_counter() - start) * 1e3
             storage = client.metrics.get_storage()
+            read, bad = doctor_artifacts.problems(client, deep=deep)
     except RunwireError as error:
         yield Finding("server", WRONG, str(error))
         return
@@ -108,6 +113,8 @@ def _server(uri: str) -> Iterator[Finding]:
     told += f"values {size_text(limits.max_value_bytes)}, {limits.max_series_per_run} series a run"
     yield Finding("limits", OK, told)
     yield _metrics(storage)
+    yield Finding("artifacts", WRONG if bad else OK, f"{read}: {len(bad)} lost or damaged")
+    yield from (Finding("artifact", WRONG, problem) for problem in bad)
     if not is_local(uri):
         yield _clock(uri, info)
 

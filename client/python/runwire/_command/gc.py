@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from runwire._command.failure import USAGE, CommandError
 from runwire._command.options import CommandParser
+from runwire._command.output import progress, size_text
+
+if TYPE_CHECKING:
+    from runwire_server import gc_blobs
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -23,13 +28,19 @@ def run(name: str, arguments: Sequence[str]) -> int:
     parser = CommandParser(
         prog=f"runwire {name}",
         description="Remove runs, models and model versions that were deleted some time ago for "
-        "good, and give the space back. Safe while servers run on the same database.",
+        "good, and artifacts' bytes that no run or model version holds, and give the space back. "
+        "Safe while servers run on the same database.",
         epilog="examples:\n  runwire gc --dry-run\n  runwire gc --older-than 12h\n"
         "  runwire gc --backend-store-uri postgresql://user@db/runwire\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--backend-store-uri", default=read([]).backend_store_uri, help=HELP["backend_store_uri"]
+    )
+    parser.add_argument(
+        "--artifacts-destination",
+        default=read([]).artifacts_destination,
+        help=HELP["artifacts_destination"],
     )
     parser.add_argument(
         "--older-than",
@@ -51,7 +62,8 @@ def duration(text: str) -> int:
 
 
 def _collect(args: argparse.Namespace) -> int:
-    from runwire_server import gc, gc_registry
+    from runwire_server import gc, gc_blobs, gc_registry
+    from runwire_server.blobs import open_blobs
     from runwire_server.errors import ServiceError
     from runwire_server.store import migrations
     from runwire_server.store.database import Database
@@ -62,21 +74,44 @@ def _collect(args: argparse.Namespace) -> int:
                 raise CommandError(
                     "the database is not of this release", "runwire db upgrade brings it up to date"
                 )
+            store = open_blobs(args.artifacts_destination)
             models, versions = gc_registry.collect(
                 db, args.older_than, dry_run=args.dry_run, on_removed=_tell
             )
             count = gc.collect(db, args.older_than, dry_run=args.dry_run, on_run=_tell)
+            with progress("blobs", unit="removed") as bar:
+                collected = gc_blobs.collect(
+                    db, store, dry_run=args.dry_run, on_progress=_on_progress(bar)
+                )
     except ServiceError as error:
         raise CommandError(error.message) from error
-    except ValueError as error:  # a URI of a database that is not supported
+    except (ValueError, ImportError) as error:  # a URI that is not supported here
         raise CommandError(str(error), code=USAGE) from error
+    done = "to remove" if args.dry_run else "removed"
     found = (_counted(count, "run"), _counted(models, "model"), _counted(versions, "model version"))
-    print(f"{', '.join(found)} {'to remove' if args.dry_run else 'removed'}")
+    print(f"{', '.join(found)} {done}")
+    size = size_text(collected.size_bytes)
+    uploads = collected.uploads
+    print(
+        f"{_counted(collected.blobs, 'blob')}, {_counted(uploads, 'upload')} and "
+        f"{_counted(collected.orphans, 'orphan')} {done}, {size}"
+    )
     return 0
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _on_progress(
+    bar: Callable[[int, int], None] | None,
+) -> Callable[[gc_blobs.Collected], None]:
+    def tell(collected: gc_blobs.Collected) -> None:
+        if bar is not None:
+            done = collected.blobs + collected.uploads + collected.orphans
+            bar(done, done)
+
+    return tell
 
 
 def _tell(name: str) -> None:

@@ -27,7 +27,7 @@ from runwire.v1 import artifact_pb2 as runwire_dot_v1_dot_artifact__pb2
 from runwire.v1 import common_pb2 as runwire_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!runwire/v1/artifact_service.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19runwire/v1/artifact.proto\x1a\x17runwire/v1/common.proto\"M\n\x17\x46indMissingBlobsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x1f\n\x05\x62lobs\x18\x02 \x03(\x0b\x32\x10.runwire.v1.Blob\"=\n\x18\x46indMissingBlobsResponse\x12!\n\x07missing\x18\x01 \x03(\x0b\x32\x10.runwire.v1.Blob\"\x95\x01\n\x14\x42\x61tchPutBlobsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x34\n\x05items\x18\x02 \x03(\x0b\x32%.runwire.v1.BatchPutBlobsRequest.Item\x1a\x34\n\x04Item\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.Blob\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x8e\x01\n\x15\x42\x61tchPutBlobsResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.runwire.v1.BatchPutBlobsResponse.Result\x1a:\n\x06Result\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12 \n\x05\x66\x61ult\x18\x02 \x01(\x0b\x32\x11.runwire.v1.Fault\"\xa6\x02\n\x11UploadBlobRequest\x12\x32\n\x04open\x18\x01 \x01(\x0b\x32\".runwire.v1.UploadBlobRequest.OpenH\x00\x12\"\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x11.runwire.v1.ChunkH\x00\x12\x36\n\x06\x66inish\x18\x03 \x01(\x0b\x32$.runwire.v1.UploadBlobRequest.FinishH\x00\x1aL\n\x04Open\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\x12\x1e\n\x04\x62lob\x18\x03 \x01(\x0b\x32\x10.runwire.v1.Blob\x1a(\n\x06\x46inish\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.BlobB\t\n\x07message\"\xa8\x03\n\x12UploadBlobResponse\x12\x37\n\x06opened\x18\x01 \x01(\x0b\x32%.runwire.v1.UploadBlobResponse.OpenedH\x00\x12;\n\x08progress\x18\x02 \x01(\x0b\x32\'.runwire.v1.UploadBlobResponse.ProgressH\x00\x12\x37\n\x06stored\x18\x03 \x01(\x0b\x32%.runwire.v1.UploadBlobResponse.StoredH\x00\x1ay\n\x06Opened\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ommitted_size\x18\x02 \x01(\x03\x12\x13\n\x0b\x63hunk_bytes\x18\x03 \x01(\x05\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\"\n\x08Progress\x12\x16\n\x0e\x63ommitted_size\x18\x01 \x01(\x03\x1a\x39\n\x06Stored\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.Blob\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\x42\t\n\x07message\"8\n\x10GetUploadRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\"~\n\x11GetUploadResponse\x12\x16\n\x0e\x63ommitted_size\x18\x01 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x06stored\x18\x03 \x01(\x0b\x32\x10.runwire.v1.Blob\"\xcf\x01\n\x17\x44ownloadArtifactRequest\x12,\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x18.runwire.v1.ArtifactPathH\x00\x12 \n\x04\x62lob\x18\x02 \x01(\x0b\x32\x10.runwire.v1.BlobH\x00\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x03\x12(\n\raccept_codecs\x18\x06 \x03(\x0e\x32\x11.runwire.v1.CodecB\x08\n\x06source\"F\n\x0c\x41rtifactPath\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\x0c\n\x04path\x18\x02 \x01(\t\"\\\n\x18\x44ownloadArtifactResponse\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.Blob\x12 \n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x11.runwire.v1.Chunk\"\xf6\x01\n\x16\x43ommitArtifactsRequest\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\x35\n\x04mode\x18\x02 \x01(\x0e\x32\'.runwire.v1.CommitArtifactsRequest.Mode\x12\'\n\tartifacts\x18\x03 \x03(\x0b\x32\x14.runwire.v1.Artifact\x12\x12\n\nrequest_id\x18\x04 \x01(\t\">\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_MERGE\x10\x01\x12\x10\n\x0cMODE_REPLACE\x10\x02\"Q\n\x17\x43ommitArtifactsResponse\x12\x13\n\x0btree_digest\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x01(\x03\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"\x8a\x01\n\x14ListArtifactsRequest\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\trecursive\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"n\n\x15ListArtifactsResponse\x12\'\n\tartifacts\x18\x01 \x03(\x0b\x32\x14.runwire.v1.Artifact\x12\x13\n\x0b\x64irectories\x18\x02 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"Q\n\x16\x44\x65leteArtifactsRequest\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\r\n\x05paths\x18\x02 \x03(\t\"(\n\x17\x44\x65leteArtifactsResponse\x12\r\n\x05\x66iles\x18\x01 \x01(\x03\x32\xf0\x05\n\x0f\x41rtifactService\x12\x62\n\x10\x46indMissingBlobs\x12#.runwire.v1.FindMissingBlobsRequest\x1a$.runwire.v1.FindMissingBlobsResponse\"\x03\x90\x02\x02\x12Y\n\rBatchPutBlobs\x12 .runwire.v1.BatchPutBlobsRequest\x1a!.runwire.v1.BatchPutBlobsResponse\"\x03\x90\x02\x02\x12O\n\nUploadBlob\x12\x1d.runwire.v1.UploadBlobRequest\x1a\x1e.runwire.v1.UploadBlobResponse(\x01\x30\x01\x12M\n\tGetUpload\x12\x1c.runwire.v1.GetUploadRequest\x1a\x1d.runwire.v1.GetUploadResponse\"\x03\x90\x02\x01\x12\x64\n\x10\x44ownloadArtifact\x12#.runwire.v1.DownloadArtifactRequest\x1a$.runwire.v1.DownloadArtifactResponse\"\x03\x90\x02\x01\x30\x01\x12\\\n\x0f\x43ommitArtifacts\x12\".runwire.v1.CommitArtifactsRequest\x1a#.runwire.v1.CommitArtifactsResponse(\x01\x12Y\n\rListArtifacts\x12 .runwire.v1.ListArtifactsRequest\x1a!.runwire.v1.ListArtifactsResponse\"\x03\x90\x02\x01\x12_\n\x0f\x44\x65leteArtifacts\x12\".runwire.v1.DeleteArtifactsRequest\x1a#.runwire.v1.DeleteArtifactsResponse\"\x03\x90\x02\x02\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!runwire/v1/artifact_service.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19runwire/v1/artifact.proto\x1a\x17runwire/v1/common.proto\"M\n\x17\x46indMissingBlobsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x1f\n\x05\x62lobs\x18\x02 \x03(\x0b\x32\x10.runwire.v1.Blob\"=\n\x18\x46indMissingBlobsResponse\x12!\n\x07missing\x18\x01 \x03(\x0b\x32\x10.runwire.v1.Blob\"\x95\x01\n\x14\x42\x61tchPutBlobsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x34\n\x05items\x18\x02 \x03(\x0b\x32%.runwire.v1.BatchPutBlobsRequest.Item\x1a\x34\n\x04Item\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.Blob\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x8e\x01\n\x15\x42\x61tchPutBlobsResponse\x12\x39\n\x07results\x18\x01 \x03(\x0b\x32(.runwire.v1.BatchPutBlobsResponse.Result\x1a:\n\x06Result\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12 \n\x05\x66\x61ult\x18\x02 \x01(\x0b\x32\x11.runwire.v1.Fault\"S\n\x18\x42\x61tchGetArtifactsRequest\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\r\n\x05paths\x18\x02 \x03(\t\"\xae\x01\n\x19\x42\x61tchGetArtifactsResponse\x12\x39\n\x05items\x18\x01 \x03(\x0b\x32*.runwire.v1.BatchGetArtifactsResponse.Item\x1aV\n\x04Item\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.Blob\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12 \n\x05\x66\x61ult\x18\x03 \x01(\x0b\x32\x11.runwire.v1.Fault\"\xa6\x02\n\x11UploadBlobRequest\x12\x32\n\x04open\x18\x01 \x01(\x0b\x32\".runwire.v1.UploadBlobRequest.OpenH\x00\x12\"\n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x11.runwire.v1.ChunkH\x00\x12\x36\n\x06\x66inish\x18\x03 \x01(\x0b\x32$.runwire.v1.UploadBlobRequest.FinishH\x00\x1aL\n\x04Open\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\x12\x1e\n\x04\x62lob\x18\x03 \x01(\x0b\x32\x10.runwire.v1.Blob\x1a(\n\x06\x46inish\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.BlobB\t\n\x07message\"\xa8\x03\n\x12UploadBlobResponse\x12\x37\n\x06opened\x18\x01 \x01(\x0b\x32%.runwire.v1.UploadBlobResponse.OpenedH\x00\x12;\n\x08progress\x18\x02 \x01(\x0b\x32\'.runwire.v1.UploadBlobResponse.ProgressH\x00\x12\x37\n\x06stored\x18\x03 \x01(\x0b\x32%.runwire.v1.UploadBlobResponse.StoredH\x00\x1ay\n\x06Opened\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ommitted_size\x18\x02 \x01(\x03\x12\x13\n\x0b\x63hunk_bytes\x18\x03 \x01(\x05\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\"\n\x08Progress\x12\x16\n\x0e\x63ommitted_size\x18\x01 \x01(\x03\x1a\x39\n\x06Stored\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.Blob\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\x42\t\n\x07message\"8\n\x10GetUploadRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\"~\n\x11GetUploadResponse\x12\x16\n\x0e\x63ommitted_size\x18\x01 \x01(\x03\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x06stored\x18\x03 \x01(\x0b\x32\x10.runwire.v1.Blob\"\xcf\x01\n\x17\x44ownloadArtifactRequest\x12,\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x18.runwire.v1.ArtifactPathH\x00\x12 \n\x04\x62lob\x18\x02 \x01(\x0b\x32\x10.runwire.v1.BlobH\x00\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05limit\x18\x05 \x01(\x03\x12(\n\raccept_codecs\x18\x06 \x03(\x0e\x32\x11.runwire.v1.CodecB\x08\n\x06source\"F\n\x0c\x41rtifactPath\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\x0c\n\x04path\x18\x02 \x01(\t\"\\\n\x18\x44ownloadArtifactResponse\x12\x1e\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x10.runwire.v1.Blob\x12 \n\x05\x63hunk\x18\x02 \x01(\x0b\x32\x11.runwire.v1.Chunk\"\xf6\x01\n\x16\x43ommitArtifactsRequest\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\x35\n\x04mode\x18\x02 \x01(\x0e\x32\'.runwire.v1.CommitArtifactsRequest.Mode\x12\'\n\tartifacts\x18\x03 \x03(\x0b\x32\x14.runwire.v1.Artifact\x12\x12\n\nrequest_id\x18\x04 \x01(\t\">\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_MERGE\x10\x01\x12\x10\n\x0cMODE_REPLACE\x10\x02\"Q\n\x17\x43ommitArtifactsResponse\x12\x13\n\x0btree_digest\x18\x01 \x01(\t\x12\r\n\x05\x66iles\x18\x02 \x01(\x03\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\"\x8a\x01\n\x14ListArtifactsRequest\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x11\n\trecursive\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"n\n\x15ListArtifactsResponse\x12\'\n\tartifacts\x18\x01 \x03(\x0b\x32\x14.runwire.v1.Artifact\x12\x13\n\x0b\x64irectories\x18\x02 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"Q\n\x16\x44\x65leteArtifactsRequest\x12(\n\x05owner\x18\x01 \x01(\x0b\x32\x19.runwire.v1.ArtifactOwner\x12\r\n\x05paths\x18\x02 \x03(\t\"(\n\x17\x44\x65leteArtifactsResponse\x12\r\n\x05\x66iles\x18\x01 \x01(\x03\x32\xd7\x06\n\x0f\x41rtifactService\x12\x62\n\x10\x46indMissingBlobs\x12#.runwire.v1.FindMissingBlobsRequest\x1a$.runwire.v1.FindMissingBlobsResponse\"\x03\x90\x02\x02\x12Y\n\rBatchPutBlobs\x12 .runwire.v1.BatchPutBlobsRequest\x1a!.runwire.v1.BatchPutBlobsResponse\"\x03\x90\x02\x02\x12\x65\n\x11\x42\x61tchGetArtifacts\x12$.runwire.v1.BatchGetArtifactsRequest\x1a%.runwire.v1.BatchGetArtifactsResponse\"\x03\x90\x02\x01\x12O\n\nUploadBlob\x12\x1d.runwire.v1.UploadBlobRequest\x1a\x1e.runwire.v1.UploadBlobResponse(\x01\x30\x01\x12M\n\tGetUpload\x12\x1c.runwire.v1.GetUploadRequest\x1a\x1d.runwire.v1.GetUploadResponse\"\x03\x90\x02\x01\x12\x64\n\x10\x44ownloadArtifact\x12#.runwire.v1.DownloadArtifactRequest\x1a$.runwire.v1.DownloadArtifactResponse\"\x03\x90\x02\x01\x30\x01\x12\\\n\x0f\x43ommitArtifacts\x12\".runwire.v1.CommitArtifactsRequest\x1a#.runwire.v1.CommitArtifactsResponse(\x01\x12Y\n\rListArtifacts\x12 .runwire.v1.ListArtifactsRequest\x1a!.runwire.v1.ListArtifactsResponse\"\x03\x90\x02\x01\x12_\n\x0f\x44\x65leteArtifacts\x12\".runwire.v1.DeleteArtifactsRequest\x1a#.runwire.v1.DeleteArtifactsResponse\"\x03\x90\x02\x02\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ARTIFACTSERVICE'].methods_by_name['FindMissingBlobs']._serialized_options = b'\220\002\002'
   _globals['_ARTIFACTSERVICE'].methods_by_name['BatchPutBlobs']._loaded_options = None
   _globals['_ARTIFACTSERVICE'].methods_by_name['BatchPutBlobs']._serialized_options = b'\220\002\002'
+  _globals['_ARTIFACTSERVICE'].methods_by_name['BatchGetArtifacts']._loaded_options = None
+  _globals['_ARTIFACTSERVICE'].methods_by_name['BatchGetArtifacts']._serialized_options = b'\220\002\001'
   _globals['_ARTIFACTSERVICE'].methods_by_name['GetUpload']._loaded_options = None
   _globals['_ARTIFACTSERVICE'].methods_by_name['GetUpload']._serialized_options = b'\220\002\001'
   _globals['_ARTIFACTSERVICE'].methods_by_name['DownloadArtifact']._loaded_options = None
@@ -59,44 +61,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHPUTBLOBSRESPONSE']._serialized_end=571
   _globals['_BATCHPUTBLOBSRESPONSE_RESULT']._serialized_start=513
   _globals['_BATCHPUTBLOBSRESPONSE_RESULT']._serialized_end=571
-  _globals['_UPLOADBLOBREQUEST']._serialized_start=574
-  _globals['_UPLOADBLOBREQUEST']._serialized_end=868
-  _globals['_UPLOADBLOBREQUEST_OPEN']._serialized_start=739
-  _globals['_UPLOADBLOBREQUEST_OPEN']._serialized_end=815
-  _globals['_UPLOADBLOBREQUEST_FINISH']._serialized_start=817
-  _globals['_UPLOADBLOBREQUEST_FINISH']._serialized_end=857
-  _globals['_UPLOADBLOBRESPONSE']._serialized_start=871
-  _globals['_UPLOADBLOBRESPONSE']._serialized_end=1295
-  _globals['_UPLOADBLOBRESPONSE_OPENED']._serialized_start=1068
-  _globals['_UPLOADBLOBRESPONSE_OPENED']._serialized_end=1189
-  _globals['_UPLOADBLOBRESPONSE_PROGRESS']._serialized_start=1191
-  _globals['_UPLOADBLOBRESPONSE_PROGRESS']._serialized_end=1225
-  _globals['_UPLOADBLOBRESPONSE_STORED']._serialized_start=1227
-  _globals['_UPLOADBLOBRESPONSE_STORED']._serialized_end=1284
-  _globals['_GETUPLOADREQUEST']._serialized_start=1297
-  _globals['_GETUPLOADREQUEST']._serialized_end=1353
-  _globals['_GETUPLOADRESPONSE']._serialized_start=1355
-  _globals['_GETUPLOADRESPONSE']._serialized_end=1481
-  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_start=1484
-  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_end=1691
-  _globals['_ARTIFACTPATH']._serialized_start=1693
-  _globals['_ARTIFACTPATH']._serialized_end=1763
-  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_start=1765
-  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_end=1857
-  _globals['_COMMITARTIFACTSREQUEST']._serialized_start=1860
-  _globals['_COMMITARTIFACTSREQUEST']._serialized_end=2106
-  _globals['_COMMITARTIFACTSREQUEST_MODE']._serialized_start=2044
-  _globals['_COMMITARTIFACTSREQUEST_MODE']._serialized_end=2106
-  _globals['_COMMITARTIFACTSRESPONSE']._serialized_start=2108
-  _globals['_COMMITARTIFACTSRESPONSE']._serialized_end=2189
-  _globals['_LISTARTIFACTSREQUEST']._serialized_start=2192
-  _globals['_LISTARTIFACTSREQUEST']._serialized_end=2330
-  _globals['_LISTARTIFACTSRESPONSE']._serialized_start=2332
-  _globals['_LISTARTIFACTSRESPONSE']._serialized_end=2442
-  _globals['_DELETEARTIFACTSREQUEST']._serialized_start=2444
-  _globals['_DELETEARTIFACTSREQUEST']._serialized_end=2525
-  _globals['_DELETEARTIFACTSRESPONSE']._serialized_start=2527
-  _globals['_DELETEARTIFACTSRESPONSE']._serialized_end=2567
-  _globals['_ARTIFACTSERVICE']._serialized_start=2570
-  _globals['_ARTIFACTSERVICE']._serialized_end=3322
+  _globals['_BATCHGETARTIFACTSREQUEST']._serialized_start=573
+  _globals['_BATCHGETARTIFACTSREQUEST']._serialized_end=656
+  _globals['_BATCHGETARTIFACTSRESPONSE']._serialized_start=659
+  _globals['_BATCHGETARTIFACTSRESPONSE']._serialized_end=833
+  _globals['_BATCHGETARTIFACTSRESPONSE_ITEM']._serialized_start=747
+  _globals['_BATCHGETARTIFACTSRESPONSE_ITEM']._serialized_end=833
+  _globals['_UPLOADBLOBREQUEST']._serialized_start=836
+  _globals['_UPLOADBLOBREQUEST']._serialized_end=1130
+  _globals['_UPLOADBLOBREQUEST_OPEN']._serialized_start=1001
+  _globals['_UPLOADBLOBREQUEST_OPEN']._serialized_end=1077
+  _globals['_UPLOADBLOBREQUEST_FINISH']._serialized_start=1079
+  _globals['_UPLOADBLOBREQUEST_FINISH']._serialized_end=1119
+  _globals['_UPLOADBLOBRESPONSE']._serialized_start=1133
+  _globals['_UPLOADBLOBRESPONSE']._serialized_end=1557
+  _globals['_UPLOADBLOBRESPONSE_OPENED']._serialized_start=1330
+  _globals['_UPLOADBLOBRESPONSE_OPENED']._serialized_end=1451
+  _globals['_UPLOADBLOBRESPONSE_PROGRESS']._serialized_start=1453
+  _globals['_UPLOADBLOBRESPONSE_PROGRESS']._serialized_end=1487
+  _globals['_UPLOADBLOBRESPONSE_STORED']._serialized_start=1489
+  _globals['_UPLOADBLOBRESPONSE_STORED']._serialized_end=1546
+  _globals['_GETUPLOADREQUEST']._serialized_start=1559
+  _globals['_GETUPLOADREQUEST']._serialized_end=1615
+  _globals['_GETUPLOADRESPONSE']._serialized_start=1617
+  _globals['_GETUPLOADRESPONSE']._serialized_end=1743
+  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_start=1746
+  _globals['_DOWNLOADARTIFACTREQUEST']._serialized_end=1953
+  _globals['_ARTIFACTPATH']._serialized_start=1955
+  _globals['_ARTIFACTPATH']._serialized_end=2025
+  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_start=2027
+  _globals['_DOWNLOADARTIFACTRESPONSE']._serialized_end=2119
+  _globals['_COMMITARTIFACTSREQUEST']._serialized_start=2122
+  _globals['_COMMITARTIFACTSREQUEST']._serialized_end=2368
+  _globals['_COMMITARTIFACTSREQUEST_MODE']._serialized_start=2306
+  _globals['_COMMITARTIFACTSREQUEST_MODE']._serialized_end=2368
+  _globals['_COMMITARTIFACTSRESPONSE']._serialized_start=2370
+  _globals['_COMMITARTIFACTSRESPONSE']._serialized_end=2451
+  _globals['_LISTARTIFACTSREQUEST']._serialized_start=2454
+  _globals['_LISTARTIFACTSREQUEST']._serialized_end=2592
+  _globals['_LISTARTIFACTSRESPONSE']._serialized_start=2594
+  _globals['_LISTARTIFACTSRESPONSE']._serialized_end=2704
+  _globals['_DELETEARTIFACTSREQUEST']._serialized_start=2706
+  _globals['_DELETEARTIFACTSREQUEST']._serialized_end=2787
+  _globals['_DELETEARTIFACTSRESPONSE']._serialized_start=2789
+  _globals['_DELETEARTIFACTSRESPONSE']._serialized_end=2829
+  _globals['_ARTIFACTSERVICE']._serialized_start=2832
+  _globals['_ARTIFACTSERVICE']._serialized_end=3687
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,29 @@ class BatchPutBlobsResponse(_message.Message):
     results: _containers.RepeatedCompositeFieldContainer[BatchPutBlobsResponse.Result]
     def __init__(self, results: _Optional[_Iterable[_Union[BatchPutBlobsResponse.Result, _Mapping]]] = ...) -> None: ...
 
+class BatchGetArtifactsRequest(_message.Message):
+    __slots__ = ("owner", "paths")
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    PATHS_FIELD_NUMBER: _ClassVar[int]
+    owner: _artifact_pb2.ArtifactOwner
+    paths: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, owner: _Optional[_Union[_artifact_pb2.ArtifactOwner, _Mapping]] = ..., paths: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class BatchGetArtifactsResponse(_message.Message):
+    __slots__ = ("items",)
+    class Item(_message.Message):
+        __slots__ = ("blob", "data", "fault")
+        BLOB_FIELD_NUMBER: _ClassVar[int]
+        DATA_FIELD_NUMBER: _ClassVar[int]
+        FAULT_FIELD_NUMBER: _ClassVar[int]
+        blob: _artifact_pb2.Blob
+        data: bytes
+        fault: _common_pb2.Fault
+        def __init__(self, blob: _Optional[_Union[_artifact_pb2.Blob, _Mapping]] = ..., data: _Optional[bytes] = ..., fault: _Optional[_Union[_common_pb2.Fault, _Mapping]] = ...) -> None: ...
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[BatchGetArtifactsResponse.Item]
+    def __init__(self, items: _Optional[_Iterable[_Union[BatchGetArtifactsResponse.Item, _Mapping]]] = ...) -> None: ...
+
 class UploadBlobRequest(_message.Message):
     __slots__ = ("open", "chunk", "finish")
     class Open(_message.Message):

@@ -48,6 +48,11 @@ class ArtifactServiceStub(object):
                 request_serializer=runwire_dot_v1_dot_artifact__service__pb2.BatchPutBlobsRequest.SerializeToString,
                 response_deserializer=runwire_dot_v1_dot_artifact__service__pb2.BatchPutBlobsResponse.FromString,
                 _registered_method=True)
+        self.BatchGetArtifacts = channel.unary_unary(
+                '/runwire.v1.ArtifactService/BatchGetArtifacts',
+                request_serializer=runwire_dot_v1_dot_artifact__service__pb2.BatchGetArtifactsRequest.SerializeToString,
+                response_deserializer=runwire_dot_v1_dot_artifact__service__pb2.BatchGetArtifactsResponse.FromString,
+                _registered_method=True)
         self.UploadBlob = channel.stream_stream(
                 '/runwire.v1.ArtifactService/UploadBlob',
                 request_serializer=runwire_dot_v1_dot_artifact__service__pb2.UploadBlobRequest.SerializeToString,
@@ -97,6 +102,15 @@ class ArtifactServiceServicer(object):
     def BatchPutBlobs(self, request, context):
         """Many small blobs in one message. One that cannot be stored does not keep back the others.
         Faults: DIGEST_MISMATCH, FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetArtifacts(self, request, context):
+        """Many small files of a tree in one message. One that cannot be read does not keep back the
+        others. Faults: NOT_FOUND, FIELD_INVALID (a uri, which has no bytes here). Errors: NOT_FOUND
+        (the owner), FIELD_INVALID (a path), TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,6 +181,11 @@ def add_ArtifactServiceServicer_to_server(servicer, server):
                     servicer.BatchPutBlobs,
                     request_deserializer=runwire_dot_v1_dot_artifact__service__pb2.BatchPutBlobsRequest.FromString,
                     response_serializer=runwire_dot_v1_dot_artifact__service__pb2.BatchPutBlobsResponse.SerializeToString,
+            ),
+            'BatchGetArtifacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetArtifacts,
+                    request_deserializer=runwire_dot_v1_dot_artifact__service__pb2.BatchGetArtifactsRequest.FromString,
+                    response_serializer=runwire_dot_v1_dot_artifact__service__pb2.BatchGetArtifactsResponse.SerializeToString,
             ),
             'UploadBlob': grpc.stream_stream_rpc_method_handler(
                     servicer.UploadBlob,
@@ -257,6 +276,33 @@ class ArtifactService(object):
             '/runwire.v1.ArtifactService/BatchPutBlobs',
             runwire_dot_v1_dot_artifact__service__pb2.BatchPutBlobsRequest.SerializeToString,
             runwire_dot_v1_dot_artifact__service__pb2.BatchPutBlobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetArtifacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runwire.v1.ArtifactService/BatchGetArtifacts',
+            runwire_dot_v1_dot_artifact__service__pb2.BatchGetArtifactsRequest.SerializeToString,
+            runwire_dot_v1_dot_artifact__service__pb2.BatchGetArtifactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

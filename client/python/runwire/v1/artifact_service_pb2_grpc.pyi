@@ -39,6 +39,15 @@ class ArtifactServiceStub:
     Faults: DIGEST_MISMATCH, FIELD_INVALID.
     """
 
+    BatchGetArtifacts: grpc.UnaryUnaryMultiCallable[
+        runwire.v1.artifact_service_pb2.BatchGetArtifactsRequest,
+        runwire.v1.artifact_service_pb2.BatchGetArtifactsResponse,
+    ]
+    """Many small files of a tree in one message. One that cannot be read does not keep back the
+    others. Faults: NOT_FOUND, FIELD_INVALID (a uri, which has no bytes here). Errors: NOT_FOUND
+    (the owner), FIELD_INVALID (a path), TOO_LARGE.
+    """
+
     UploadBlob: grpc.StreamStreamMultiCallable[
         runwire.v1.artifact_service_pb2.UploadBlobRequest,
         runwire.v1.artifact_service_pb2.UploadBlobResponse,
@@ -110,6 +119,15 @@ class ArtifactServiceAsyncStub:
     ]
     """Many small blobs in one message. One that cannot be stored does not keep back the others.
     Faults: DIGEST_MISMATCH, FIELD_INVALID.
+    """
+
+    BatchGetArtifacts: grpc.aio.UnaryUnaryMultiCallable[
+        runwire.v1.artifact_service_pb2.BatchGetArtifactsRequest,
+        runwire.v1.artifact_service_pb2.BatchGetArtifactsResponse,
+    ]
+    """Many small files of a tree in one message. One that cannot be read does not keep back the
+    others. Faults: NOT_FOUND, FIELD_INVALID (a uri, which has no bytes here). Errors: NOT_FOUND
+    (the owner), FIELD_INVALID (a path), TOO_LARGE.
     """
 
     UploadBlob: grpc.aio.StreamStreamMultiCallable[
@@ -187,6 +205,17 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[runwire.v1.artifact_service_pb2.BatchPutBlobsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.BatchPutBlobsResponse]]:
         """Many small blobs in one message. One that cannot be stored does not keep back the others.
         Faults: DIGEST_MISMATCH, FIELD_INVALID.
+        """
+
+    @abc.abstractmethod
+    def BatchGetArtifacts(
+        self,
+        request: runwire.v1.artifact_service_pb2.BatchGetArtifactsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runwire.v1.artifact_service_pb2.BatchGetArtifactsResponse, collections.abc.Awaitable[runwire.v1.artifact_service_pb2.BatchGetArtifactsResponse]]:
+        """Many small files of a tree in one message. One that cannot be read does not keep back the
+        others. Faults: NOT_FOUND, FIELD_INVALID (a uri, which has no bytes here). Errors: NOT_FOUND
+        (the owner), FIELD_INVALID (a path), TOO_LARGE.
         """
 
     @abc.abstractmethod

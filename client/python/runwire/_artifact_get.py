@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -56,7 +56,8 @@ def _targets(found: Sequence[Artifact], prefix: str, root: Path) -> dict[Path, A
             raise UnsafePathError(
                 f"the server names {artifact.path!r}, which is not below {prefix!r}"
             )
-    return {target(root, artifact.path): artifact for artifact in found}
+    resolve = cache(Path.resolve)
+    return {target(root, artifact.path, resolve): artifact for artifact in found}
 
 
 def _fetch_batch(batch: list[tuple[Path, Artifact]], get_batch: GetBatch, meter: Meter) -> None:

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from runwire._errors import RunwireError
@@ -54,10 +54,11 @@ def walk(local: Path, artifact_path: str) -> Iterator[tuple[str, Path]]:
                 yield normal(str(prefix / file.relative_to(local).as_posix())), file
 
 
-def target(root: Path, artifact_path: str) -> Path:
+def target(root: Path, artifact_path: str, resolve: Callable[[Path], Path] = Path.resolve) -> Path:
     """Where ``artifact_path`` lies below ``root``. Raises ``UnsafePathError``.
 
     Symbolic links that are in ``root`` already are followed only while they stay in it.
+    ``resolve``: one with a memory, where many are asked for.
     """
     segments = artifact_path.split("/")
     for segment in segments:
@@ -66,7 +67,7 @@ def target(root: Path, artifact_path: str) -> Path:
         if os.name == "nt" and _WINDOWS.search(segment):
             raise UnsafePathError(f"Windows cannot store the name {artifact_path!r}")
     path = root.joinpath(*segments)
-    if not path.parent.resolve().is_relative_to(root.resolve()):
+    if not resolve(path.parent).is_relative_to(resolve(root)):
         raise UnsafePathError(f"{path.parent} leads out of {root}: not written")
     return path
 

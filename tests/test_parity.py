@@ -46,16 +46,8 @@ NOUN = re.compile(r"_(experiment|run|serie|metric|artifact|model)s?(?=_|$)")
 SAID_OTHERWISE = {
     "GetServerInfo": "server_info",
 }
-# Answered with UNIMPLEMENTED by this release, and not on the client.
-NOT_OFFERED = {
-    "WatchRuns": "comes with the web page, which is the first to watch runs",
-    "TailSeries": "comes with the metric engine's own issue",
-    "WatchModels": "comes with the registry's own issue",
-    "QueryLineage": "comes with the registry's own issue",
-}
 
 METHODS = [method for service in SERVICES for method in service.methods]
-OFFERED = [method for method in METHODS if method.name not in NOT_OFFERED]
 REASONS = [
     name.removeprefix("ERROR_REASON_")
     for name in error_pb2.ErrorReason.DESCRIPTOR.values_by_name
@@ -138,7 +130,7 @@ def test_rpc_has_a_service_method(method: MethodDescriptor) -> None:
     assert method.name in vars(service_class(method))
 
 
-@pytest.mark.parametrize("method", OFFERED, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_rpc_has_a_client_method(method: MethodDescriptor, any_client: runwire.Client) -> None:
     found: object = any_client
     for name in client_path(method).split("."):
@@ -147,18 +139,9 @@ def test_rpc_has_a_client_method(method: MethodDescriptor, any_client: runwire.C
     assert found.__doc__, f"client.{client_path(method)} says nothing about itself"
 
 
-@pytest.mark.parametrize("method", OFFERED, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_rpc_has_a_contract_test(method: MethodDescriptor, used_by_contract: set[str]) -> None:
     assert client_path(method) in used_by_contract
-
-
-@pytest.mark.parametrize("name", NOT_OFFERED)
-def test_rpc_that_is_not_offered_says_so(name: str) -> None:
-    (method,) = (method for method in METHODS if method.name == name)
-    service = service_class(method)
-    answer = getattr(service, name)
-    with pytest.raises(errors.Unimplemented, match=name):
-        list(answer(object.__new__(service), None, None))
 
 
 @pytest.mark.parametrize("reason", REASONS)

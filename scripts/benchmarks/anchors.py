@@ -53,6 +53,23 @@ def sqlite_append(folder: Path, blob_bytes: int, total_bytes: int = 256 * MIB) -
     return total_bytes / seconds
 
 
+def sqlite_commit(folder: Path, commits: int = 500) -> float:
+    """Seconds of one durable transaction that inserts a small row, mean of some."""
+    path = folder / "anchor.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("page_size = 16384", "journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, name TEXT)")
+    start = time.perf_counter()
+    for _ in range(commits):
+        connection.execute("INSERT INTO rows (name) VALUES ('a run')")
+    seconds = time.perf_counter() - start
+    connection.close()
+    for file in folder.glob("anchor.db*"):
+        file.unlink()
+    return seconds / commits
+
+
 def empty_rpc(uri: str, calls: int = 1000) -> float:
     """Seconds of one small unary call to a running server, median, one at a time."""
     with grpc.insecure_channel(uri.removeprefix("grpc://")) as channel:

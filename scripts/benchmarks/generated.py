@@ -1,6 +1,6 @@
 """Runs with many points, made at the level of stored frames: what an ingest leaves behind.
 
-Values are noisy float32 losses, times are some microseconds apart, steps are contiguous.
+Values are noisy float32 losses or random walks, steps are contiguous.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ _FRAMES_A_TRANSACTION = 32
 _MAX_WIDTH = 30_000
 
 
-def run(db: Database, keys: int, rows: int) -> str:
-    """A run with ``keys`` x ``rows`` points in frames that are not summed up or folded."""
+def run(db: Database, keys: int, rows: int, walks: bool = False) -> str:
+    """A run with ``keys`` x ``rows`` points in frames that are not summed up or folded.
+
+    ``walks``: with the values of ``walks_of``, a step a second, in place of losses.
+    """
     names = {key_id(name): name for name in (f"metric_{number:07}" for number in range(keys))}
     run_id = uuid.uuid4().hex
     with db.write() as tx:
@@ -37,7 +40,7 @@ def run(db: Database, keys: int, rows: int) -> str:
     made = (
         fields
         for at in range(0, keys, _MAX_WIDTH)
-        for fields in _frames(key_ids[at : at + _MAX_WIDTH], rows)
+        for fields in (_walks if walks else _losses)(key_ids[at : at + _MAX_WIDTH], rows)
     )
     while group := list(islice(made, _FRAMES_A_TRANSACTION)):
         numbered = [
@@ -59,19 +62,40 @@ def run(db: Database, keys: int, rows: int) -> str:
     return run_id
 
 
-def _frames(keys: frames.Ints, rows: int) -> Iterator[dict[str, object]]:
-    many = min(rows, max(1, FRAME_BYTES // (8 * (len(keys) + 2))))
+def walks_of(keys: int, rows: int) -> frames.Floats:
+    """Random walks [row, key], whose doubles use all their bits: the worst to compress."""
+    return np.random.default_rng(7).normal(size=(rows, keys)).cumsum(axis=0)
+
+
+def _walks(keys: frames.Ints, rows: int) -> Iterator[dict[str, object]]:
+    values, many = walks_of(len(keys), rows), _rows_a_frame(len(keys), rows)
+    for start in range(0, rows, many):
+        some = values[start : start + many]
+        yield _fields(keys, start, 1_000_000 * np.arange(start, start + len(some)), some)
+
+
+def _losses(keys: frames.Ints, rows: int) -> Iterator[dict[str, object]]:
+    many = _rows_a_frame(len(keys), rows)
     noise = np.random.default_rng(7)
     shape = (_DIFFERENT_FRAMES, many, len(keys))
     drawn = (1.0 + 0.05 * noise.standard_normal(shape)).astype(np.float32).astype(frames.FLOAT)
     gaps = noise.normal(10_000, 100, shape[:2]).astype(frames.INT).cumsum(axis=1)
     for number, start in enumerate(range(0, rows, many)):
         count = min(many, rows - start)
-        steps = np.arange(start, start + count, dtype=frames.INT)
         times = 1_700_000_000_000_000 + start * 10_000 + gaps[number % _DIFFERENT_FRAMES][:count]
-        values = drawn[number % _DIFFERENT_FRAMES][:count]
-        yield {
-            "points": values.size, "step_min": start, "step_max": start + count - 1,
-            "time_min": int(times.min()), "time_max": int(times.max()), "receive_time": 0,
-            "data": frames.encode([frames.Frame(keys, steps, times, values)]),
-        }  # fmt: skip
+        yield _fields(keys, start, times, drawn[number % _DIFFERENT_FRAMES][:count])
+
+
+def _rows_a_frame(keys: int, rows: int) -> int:
+    return min(rows, max(1, FRAME_BYTES // (8 * (keys + 2))))
+
+
+def _fields(
+    keys: frames.Ints, start: int, times: frames.Ints, values: frames.Floats
+) -> dict[str, object]:
+    steps = np.arange(start, start + len(times), dtype=frames.INT)
+    return {
+        "points": values.size, "step_min": start, "step_max": start + len(times) - 1,
+        "time_min": int(times.min()), "time_max": int(times.max()), "receive_time": 0,
+        "data": frames.encode([frames.Frame(keys, steps, times, values)]),
+    }  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import anchors
+from benchmarks.postgres import postgres
 from benchmarks.work import Work, quantile
 
 KEYS = 20
@@ -24,12 +25,7 @@ def drain(work: Work) -> dict[str, Any]:
     blobs = anchors.sqlite_append(work.folder, 512 * 1024)
     with work.server() as uri:
         rpc = anchors.empty_rpc(uri)
-        journals = [_filled_journal(work.folder / "journals", uri, rows) for _ in range(2)]
-        seconds = _run_uploaders(journals)
-        stored = _stored_points(uri, [run_id for _, run_id in journals])
-    if stored != points:
-        raise SystemExit(f"I1: {points} points were logged and {stored} are stored")
-    rate = points / seconds
+        rate = _drained(work, (uri, uri), rows)
     return {
         "points": points,
         "points/s, starts of the uploaders included": rate,
@@ -39,6 +35,37 @@ def drain(work: Work) -> dict[str, Any]:
         "anchor: disk append, MiB/s": disk / anchors.MIB,
         "anchor: small unary RPC, us": rpc * 1e6,
     }
+
+
+def drain_postgres(work: Work) -> dict[str, Any]:
+    """I2: the same on PostgreSQL, by one server process and by two. All of it shares the
+    cores of this machine, so that a second server can add what the first leaves idle only."""
+    rows = work.size(500_000)
+    with postgres(work.folder) as url:
+        appended = anchors.postgres_append(url, 512 * 1024)
+        store = ("--backend-store-uri", url)
+        with work.server(*store) as one, work.server(*store) as two:
+            alone = _drained(work, (one, one), rows)
+            both = _drained(work, (one, two), rows)
+    return {
+        "points of each": 2 * rows * KEYS,
+        "points/s, one server": alone,
+        "points/s, two servers": both,
+        "two servers to one": both / alone,
+        "anchor: PostgreSQL bytea append, MiB/s": appended / anchors.MIB,
+        "share of the PostgreSQL anchor": max(alone, both) * POINT_BYTES / appended,
+    }
+
+
+def _drained(work: Work, uris: tuple[str, ...], rows: int) -> float:
+    """Points/s of one filled journal for each of the servers, until all is acknowledged."""
+    journals = [_filled_journal(work.folder / "journals", uri, rows) for uri in uris]
+    seconds = _run_uploaders([directory for directory, _ in journals])
+    points = len(uris) * rows * KEYS
+    stored = _stored_points(uris[0], [run_id for _, run_id in journals])
+    if stored != points:
+        raise SystemExit(f"{points} points were logged and {stored} are stored")
+    return points / seconds
 
 
 def _filled_journal(base: Path, uri: str, rows: int) -> tuple[Path, str]:
@@ -57,13 +84,13 @@ def _filled_journal(base: Path, uri: str, rows: int) -> tuple[Path, str]:
     return journal.directory, run_id
 
 
-def _run_uploaders(journals: list[tuple[Path, str]]) -> float:
+def _run_uploaders(directories: list[Path]) -> float:
     """Seconds until both have sent everything and left."""
     from runwire._uploader_start import start_uploader
 
     os.environ["RUNWIRE_QUIET"] = "1"
     start = time.perf_counter()
-    running = [start_uploader(directory) for directory, _ in journals]
+    running = [start_uploader(directory) for directory in directories]
     while any(is_running() for is_running in running):
         time.sleep(0.005)
     return time.perf_counter() - start

@@ -1,82 +1,139 @@
-"""How fast points come back: whole to numpy in the client, and reduced by the server."""
+"""How fast points come back: whole to numpy in the client, and reduced by the server.
+
+Both from frames as they came and from folded blocks, of random walks: their doubles use
+all their bits, so that blocks are as large as they get.
+"""
 
 from __future__ import annotations
 
-import socket
-import threading
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from pcodec import ChunkConfig, standalone
 from runwire import Client
-from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesName
+from runwire_server.metrics.lease import Leases
+from runwire_server.metrics.summaries import Summaries
 
+from benchmarks import anchors, generated
+from benchmarks.storage import database, fold
 from benchmarks.work import Work
 
 ROUNDS = 9
-BATCH_BYTES = 512 * 1024
 POINT_BYTES = 24  # step, time and value
+MAX_POINTS = 2_000
+BLOCK_ROWS = 1 << 15
+QUERIES = {
+    "frames": "SELECT data FROM metric_frames WHERE run_id = ?",
+    "blocks": "SELECT data FROM metric_block_parts WHERE run_id = ?",
+}
 
 
 def one_series(work: Work) -> dict[str, Any]:
     """R1: a million points of one series to numpy arrays of the client."""
     points = work.size(1_000_000)
-    with work.server() as uri, Client(uri) as client:
-        run_id, sent = _fill(client, keys=1, rows=points)
-        seconds, found = _timed(lambda: client.metrics.read(run_id))
-        copy, loopback = (anchor(points * POINT_BYTES) for anchor in (_memory_copy, _loopback_copy))
-    if not np.array_equal(found[run_id, "metric_000"].values, sent[:, 0]):
-        raise SystemExit("R1: what was read is not what was written")
-    return {
-        "points": points,
-        "ms to numpy": seconds * 1e3,
-        "M points/s": points / seconds / 1e6,
-        "anchor: loopback copy of the bytes, ms": loopback * 1e3,
-        "anchor: memory copy of the bytes, ms": copy * 1e3,
-        "times the loopback copy": seconds / loopback,
-    }
+    sent = generated.walks_of(1, points)
+    figures: dict[str, Any] = {"points": points}
+    with _served(work, 1, points) as (client, run_ids):
+        for kind, run_id in run_ids.items():
+            seconds, found = _timed(partial(client.metrics.read, run_id))
+            if not np.array_equal(found[run_id, "metric_0000000"].values, sent[:, 0]):
+                raise SystemExit("R1: what was read is not what was written")
+            figures[f"from {kind}, ms"] = seconds * 1e3
+        figures |= _sqlite(work, run_ids) | _decompression(sent)
+    rate = anchors.loopback_copy()
+    return figures | {"anchor: loopback copy of the answer, ms": points * POINT_BYTES / rate * 1e3}
 
 
 def reduced(work: Work) -> dict[str, Any]:
-    """R2: 200 series of 100,000 points each, reduced to 2,000 buckets each."""
-    keys, rows, buckets = 200, work.size(100_000), 2_000
+    """R2: 200 series of 100,000 points each, reduced to 2,000 each."""
+    keys, rows = 200, work.size(100_000)
+    sent = generated.walks_of(keys, rows)
+    figures: dict[str, Any] = {"points": keys * rows}
+    wrong = 0
+    with _served(work, keys, rows) as (client, run_ids):
+        for reduce in ("BUCKETS", "SHAPE"):
+            for kind, run_id in run_ids.items():
+                read: Any = partial(client.metrics.read, reduce=reduce, max_points=MAX_POINTS)
+                seconds, found = _timed(partial(read, run_id))
+                figures[f"{reduce} from {kind}, ms"] = seconds * 1e3
+                wrong += sum(
+                    _extremes(found[run_id, f"metric_{key:07}"])
+                    != (sent[:, key].min(), sent[:, key].max())
+                    for key in range(keys)
+                )
+        figures |= {"series whose extremes are not exact": wrong}
+        figures |= _sqlite(work, run_ids) | _decompression(sent) | _reduction(sent)
+    return figures
+
+
+def _extremes(one: Any) -> tuple[float, float]:
+    if hasattr(one, "values"):
+        return one.values.min(), one.values.max()
+    return one.min.min(), one.max.max()
+
+
+@contextmanager
+def _served(work: Work, keys: int, rows: int) -> Iterator[tuple[Client, dict[str, str]]]:
+    """A client of a server that has the walks twice: its runs by how they are stored."""
+    path = _path(work)
+    path.parent.mkdir()
+    with closing(database(path)) as db:
+        run_ids = {kind: generated.run(db, keys, rows, walks=True) for kind in QUERIES}
+        Summaries(db).refresh_run(run_ids["frames"])
+        fold(db, run_ids["blocks"])
+        # A lease that nobody renews: for half a minute or more the server folds nothing.
+        Leases(db).take(run_ids["frames"])
     with work.server() as uri, Client(uri) as client:
-        run_id, sent = _fill(client, keys=keys, rows=rows)
-        seconds, found = _timed(
-            lambda: client.metrics.read(run_id, reduce="BUCKETS", max_points=buckets)
-        )
-        copy = _memory_copy(keys * rows * 8)
-    for key in range(keys):
-        one = found[run_id, f"metric_{key:03}"]
-        if (one.max.max(), one.min.min()) != (sent[:, key].max(), sent[:, key].min()):
-            raise SystemExit("R2: the extremes are not exact")
-    return {
-        "points": keys * rows,
-        "buckets": sum(len(one) for one in found.values()),
-        "ms": seconds * 1e3,
-        "M points/s": keys * rows / seconds / 1e6,
-        "anchor: memory copy of the values, ms": copy * 1e3,
-        "times the memory copy": seconds / copy,
-    }
+        yield client, run_ids
 
 
-def _fill(client: Client, keys: int, rows: int) -> tuple[str, npt.NDArray[np.float64]]:
-    """A run, and its values [row, key]: random walks a step a second."""
-    run_id = client.runs.create().run_id
-    values = np.random.default_rng(7).normal(size=(rows, keys)).cumsum(axis=0)
-    names = [SeriesName(id=key, key=f"metric_{key:03}") for key in range(keys)]
-    rows_a_batch = BATCH_BYTES // (8 * (keys + 2))
-    for sequence, start in enumerate(range(0, rows, rows_a_batch), 1):
-        some = values[start : start + rows_a_batch]
-        steps = np.arange(start, start + len(some))
-        frame = Frame(
-            series=range(keys), steps=steps, times_micros=steps * 1_000_000, values=some.ravel()
-        )
-        batch = MetricBatch(sequence=sequence, series=names, frames=[frame])
-        client.metrics.log_batch(run_id, batch, writer_id="w")
-    return run_id, values
+def _path(work: Work) -> Path:
+    return work.folder / "runwire-data" / "runwire.db"
+
+
+def _sqlite(work: Work, run_ids: dict[str, str]) -> dict[str, float]:
+    """Anchors: reading what is stored of the points, and no more."""
+    figures = {}
+    with closing(sqlite3.connect(_path(work))) as connection:
+        connection.execute("PRAGMA cache_size = -65536")
+        for kind, run_id in run_ids.items():
+
+            def fetch(query: str = QUERIES[kind], run_id: str = run_id) -> int:
+                return sum(len(data) for (data,) in connection.execute(query, (run_id,)))
+
+            figures[f"anchor: SQLite reading the {kind}, ms"] = _timed(fetch)[0] * 1e3
+    return figures
+
+
+def _decompression(values: np.ndarray[Any, Any]) -> dict[str, float]:
+    """Anchor: pcodec alone, of values [row, key]."""
+    level = ChunkConfig(compression_level=4)
+    packed = [
+        standalone.simple_compress(np.ascontiguousarray(part), level)
+        for column in values.T
+        for part in np.array_split(column, -(-len(column) // BLOCK_ROWS))
+    ]
+    seconds, _ = _timed(lambda: [standalone.simple_decompress(one) is None for one in packed])
+    return {"anchor: decompression alone, ms": seconds * 1e3}
+
+
+def _reduction(values: np.ndarray[Any, Any]) -> dict[str, float]:
+    """Anchor: numpy alone, of values [row, key] as columns that lie in memory."""
+    columns = np.ascontiguousarray(values.T)
+    starts = np.linspace(0, len(values), MAX_POINTS, endpoint=False).astype(np.intp)
+
+    def reduce() -> None:
+        for column in columns:
+            for statistic in (np.minimum, np.maximum, np.add):
+                statistic.reduceat(column, starts)
+
+    return {"anchor: numpy reduction alone, ms": _timed(reduce)[0] * 1e3}
 
 
 def _timed(read: Callable[[], Any]) -> tuple[float, Any]:
@@ -87,25 +144,3 @@ def _timed(read: Callable[[], Any]) -> tuple[float, Any]:
         found = read()
         times.append(time.perf_counter() - start)
     return sorted(times)[ROUNDS // 2], found
-
-
-def _memory_copy(size_bytes: int) -> float:
-    """Seconds of copying so many bytes to fresh memory."""
-    source = np.ones(size_bytes, np.uint8)
-    return _timed(source.copy)[0]
-
-
-def _loopback_copy(size_bytes: int) -> float:
-    """Seconds from the first byte sent to the last one read, over a TCP connection."""
-    data, ends = bytes(size_bytes), socket.create_server(("127.0.0.1", 0))
-    with ends, socket.create_connection(ends.getsockname()) as sender, ends.accept()[0] as reader:
-
-        def carry() -> None:
-            sending = threading.Thread(target=sender.sendall, args=(data,))
-            sending.start()
-            target = memoryview(bytearray(size_bytes))
-            while target:
-                target = target[reader.recv_into(target) :]
-            sending.join()
-
-        return _timed(carry)[0]

@@ -11,6 +11,7 @@ from typing import Any
 import runwire
 from runwire_server import gc
 from runwire_server.metrics.folder import Folder, Outcome
+from runwire_server.metrics.pressure import Pressure
 from runwire_server.metrics.summaries import Summaries
 from runwire_server.store import migrations
 from runwire_server.store.database import Database
@@ -29,11 +30,11 @@ def kept_size(work: Work) -> dict[str, Any]:
     for keys in (KEYS, 1):
         points = work.size(20_000_000)
         path = work.folder / f"{keys}.db"
-        with closing(_database(path)) as db:
+        with closing(database(path)) as db:
             empty = _file_bytes(db, path)
             run_id = generated.run(db, keys, points // keys)
             raw = _file_bytes(db, path) - empty
-            seconds = _timed(lambda db=db, run_id=run_id: _fold(db, run_id))  # type: ignore[misc]
+            seconds = _timed(lambda db=db, run_id=run_id: fold(db, run_id))  # type: ignore[misc]
             kept = _file_bytes(db, path) - empty
         figures |= {
             f"{keys} keys, points": points,
@@ -49,7 +50,7 @@ def restart(work: Work) -> dict[str, Any]:
     points = work.size(1 << 30) // 8 // KEYS * KEYS
     path = work.folder / "runwire-data" / "runwire.db"
     path.parent.mkdir()
-    with closing(_database(path)) as db:
+    with closing(database(path)) as db:
         run_id = generated.run(db, KEYS, points // KEYS)
         frames = _file_bytes(db, path)
     disk = anchors.disk_append(work.folder)
@@ -74,10 +75,10 @@ def delete_run(work: Work) -> dict[str, Any]:
     """S4: a run of 10^8 points from the trash to free space."""
     points = work.size(100_000_000)
     path = work.folder / "runwire.db"
-    with closing(_database(path)) as db:
+    with closing(database(path)) as db:
         empty = _file_bytes(db, path)
         run_id = generated.run(db, KEYS, points // KEYS)
-        folding = _timed(lambda: _fold(db, run_id))
+        folding = _timed(lambda: fold(db, run_id))
         full = _file_bytes(db, path)
         disk = anchors.disk_append(work.folder)
         _delete(db, run_id)
@@ -98,11 +99,11 @@ def big_run(work: Work) -> dict[str, Any]:
     points, keys = work.size(1_000_000_000), work.size(1_000_000)
     path = work.folder / "runwire-data" / "runwire.db"
     path.parent.mkdir()
-    with closing(_database(path)) as db:
+    with closing(database(path)) as db:
         long = generated.run(db, KEYS, points // KEYS)
-        folding = _timed(lambda: _fold(db, long))
+        folding = _timed(lambda: fold(db, long))
         wide = generated.run(db, keys, 2)
-        _fold(db, wide)
+        fold(db, wide)
     with work.server() as uri, runwire.Client(uri) as client:
         name = "metric_0000007"
 
@@ -124,14 +125,14 @@ def big_run(work: Work) -> dict[str, Any]:
     }
 
 
-def _database(path: Path) -> Database:
+def database(path: Path) -> Database:
     db = Database(f"sqlite:///{path}")
     migrations.upgrade(db)
     return db
 
 
-def _fold(db: Database, run_id: str) -> None:
-    folder = Folder(db, Summaries(db))
+def fold(db: Database, run_id: str) -> None:
+    folder = Folder(db, Summaries(db), Pressure())
     while folder.compact(run_id, 60.0) is not Outcome.DONE:
         pass
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,16 +22,17 @@ class Work:
         return full // 10 if self.quick else full
 
     @contextmanager
-    def server(self) -> Iterator[str]:
-        """A server process with default settings: SQLite, synchronous=FULL. Yields grpc://…"""
-        with self.server_process() as (_, uri):
+    def server(self, *arguments: str) -> Iterator[str]:
+        """A server process, but for arguments with default settings: SQLite, synchronous=FULL.
+        Yields grpc://…"""
+        with self.server_process(*arguments) as (_, uri):
             yield uri
 
     @contextmanager
-    def server_process(self) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    def server_process(self, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         """The same, for work that stops or kills it."""
         command = [sys.executable, "-m", "runwire_server", "--port", "-1", "--grpc-port", "0"]
-        command += ["--log-level", "warning"]
+        command += ["--log-level", "warning", *arguments]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, cwd=self.folder
         ) as process:
@@ -44,3 +46,9 @@ class Work:
 def quantile(ordered: Sequence[float], q: float) -> float:
     """Of numbers in ascending order."""
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time that a process has used (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

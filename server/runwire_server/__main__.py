@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from runwire_server import allocator, telemetry
 from runwire_server import settings as settings_module
-from runwire_server import telemetry
 from runwire_server.app import App
 from runwire_server.errors import ServiceError
 from runwire_server.settings import Settings
@@ -50,6 +50,7 @@ def serve(settings: Settings, stop: threading.Event, on_ready: OnReady) -> int:
     """One process: the gRPC port, and the web port unless it is off."""
     from runwire_server.transport import GrpcServer
 
+    allocator.keep_freed()
     app = App(
         settings.backend_store_uri,
         settings.artifacts_destination,

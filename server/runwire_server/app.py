@@ -31,8 +31,9 @@ from runwire_server.services.model import RegistryService
 from runwire_server.services.run import RunService
 from runwire_server.services.server import ServerService
 from runwire_server.settings import local
-from runwire_server.store import migrations
+from runwire_server.store import migrations, run_watch
 from runwire_server.store.database import Database
+from runwire_server.store.registry import Registry
 
 SERVICE_NAMES = tuple(
     f"runwire.v1.{name}Service"
@@ -65,6 +66,8 @@ class App:
         self.drain = threading.Event()
         self.engine = Engine(self.db)
         self.engine.start()
+        self._run_pulse = run_watch.pulse(self.db)
+        self.registry = Registry(self.db)
         self._lost_runs = LostRuns(self.db, lost_after_s)
         if lost_after_s:
             self._lost_runs.start()
@@ -82,10 +85,10 @@ class App:
             MetricService(self.engine, self.drain), server
         )
         registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(
-            RegistryService(self.db), server
+            RegistryService(self.db, self.registry, self.drain), server
         )
         run_service_pb2_grpc.add_RunServiceServicer_to_server(
-            RunService(self.db, self.engine), server
+            RunService(self.db, self.engine, self._run_pulse, self.drain), server
         )
         server_service_pb2_grpc.add_ServerServiceServicer_to_server(self.server_service, server)
 
@@ -103,7 +106,9 @@ class App:
 
     def close(self) -> None:
         self.drain.set()
+        self._run_pulse.close()
         self._lost_runs.close()
+        self.registry.close()
         self.engine.close()
         self.db.close()
 

@@ -189,6 +189,19 @@ class SequenceGap(ServiceError):
         )  # fmt: skip
 
 
+class Diverged(ServiceError):
+    """The batch goes on from a place where its writer does not stand."""
+
+    code, reason = code_pb2.OUT_OF_RANGE, "SEQUENCE_GAP"
+
+    def __init__(self, sequence: int, committed_sequence: int, position: int):
+        super().__init__(
+            f"batch {sequence} does not go on from position {position}, where batch "
+            f"{committed_sequence} has ended",
+            sequence=sequence, committed_sequence=committed_sequence,
+        )  # fmt: skip
+
+
 class OffsetGap(ServiceError):
     code, reason = code_pb2.OUT_OF_RANGE, "OFFSET_GAP"
 
@@ -196,6 +209,18 @@ class OffsetGap(ServiceError):
         super().__init__(
             f"chunk at offset {offset}, but {committed_size} bytes are stored: go on from there",
             offset=offset, committed_size=committed_size,
+        )  # fmt: skip
+
+
+class RevisionAhead(ServiceError):
+    """What a caller knows of the registry is not of this one's past."""
+
+    code, reason = code_pb2.OUT_OF_RANGE, "REVISION_AHEAD"
+
+    def __init__(self, revision: int, min_revision: int):
+        super().__init__(
+            f"the registry is at revision {revision} and has not come to {min_revision} yet",
+            revision=revision, min_revision=min_revision,
         )  # fmt: skip
 
 
@@ -227,10 +252,8 @@ class Overloaded(ServiceError):
 class Draining(ServiceError):
     code, reason = code_pb2.UNAVAILABLE, "DRAINING"
 
-    def __init__(self, retry_after_s: float = 1.0):
-        super().__init__(
-            "the server is shutting down; try again shortly", retry_after_s=retry_after_s
-        )
+    def __init__(self, retry_after_s: float = 1.0, what: str = "the server is shutting down"):
+        super().__init__(f"{what}; try again shortly", retry_after_s=retry_after_s)
 
 
 class StorageUnavailable(ServiceError):

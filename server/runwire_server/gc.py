@@ -32,8 +32,8 @@ def collect(
         if dry_run or _purge(db, run_id, before):
             count += 1
             on_run(run_id)
-    if count and not dry_run:
-        db.reclaim()
+    if not dry_run:
+        db.reclaim()  # what folding has left, too
     return count
 
 
@@ -55,11 +55,11 @@ def _purge(db: Database, run_id: str, before: int) -> bool:
     except NotFound:  # another gc was quicker
         return False
     purge_metrics(db, run_id)
-    with db.write() as tx:
+    with db.write_alone() as tx:
         run_purge.finish(tx, run_id)
     return True
 
 
 def _begin(db: Database, run_id: str, before: int) -> bool:
-    with db.write() as tx:
+    with db.write_alone() as tx:
         return run_purge.begin(tx, run_id, before)

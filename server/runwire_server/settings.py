@@ -40,7 +40,7 @@ class Settings:
     advertise: str = ""
     workers: int = 1
     unary_threads: int = 16
-    stream_threads: int = 256
+    stream_threads: int = 1024
     grace_s: float = 30.0
     lost_after_s: float = 300.0
     log_level: str = "info"

@@ -2,13 +2,16 @@
 
 grpcio's synchronous server, because the database and fsspec block. Short calls and
 long streams have pools of their own, so that watchers cannot starve writers; a call
-that would only wait in a full pool is refused at once with ``OVERLOADED``.
+that would only wait in a full pool is refused at once with ``OVERLOADED``. A stream has a
+thread for as long as it is open, so ``--stream-threads`` is also how many may follow one
+process: watchers, tails and uploaders together. Threads are made when they are needed.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -50,6 +53,31 @@ class Pool(ThreadPoolExecutor):
     @property
     def is_full(self) -> bool:
         return self._work_queue.qsize() >= self._most_waiting
+
+
+class StreamPool(Pool):
+    """For calls that may have no end: none waits until another has ended."""
+
+    def __init__(self, threads: int, name: str):
+        super().__init__(threads, name)
+        self._threads_at_most = threads
+        self._lock = threading.Lock()
+        self._open = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._open >= self._threads_at_most
+
+    def submit(self, *call: Any, **arguments: Any) -> Future[Any]:
+        with self._lock:
+            self._open += 1
+        future = super().submit(*call, **arguments)
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, _future: Future[Any]) -> None:
+        with self._lock:
+            self._open -= 1
 
 
 class Admission(grpc.ServerInterceptor):
@@ -115,7 +143,7 @@ class GrpcServer:
     def __init__(self, app: App, settings: Settings, observe: Observe | None = None):
         self._app = app
         self._unary = Pool(settings.unary_threads, "unary")
-        self._streams = Pool(settings.stream_threads, "stream")
+        self._streams = StreamPool(settings.stream_threads, "stream")
         self._admission = Admission(self._unary, self._streams)
         self._server = grpc.server(
             self._unary,

@@ -7,20 +7,27 @@ import os
 import struct
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from runwire._call import Caller
 from runwire._connect import Connection
-from runwire._errors import ResourceExhaustedError, UnavailableError
+from runwire._errors import ResourceExhaustedError, RunwireError, UnavailableError
 from runwire._journal import Journal, JournalSettings, RunLog
 from runwire._metric import Metrics
 from runwire._uploader_link import Link
 from runwire._uploader_loop import Patience, Uploader
 from runwire._uploader_outbox import MAX_BATCH_BYTES
 from runwire._uploader_report import Report
-from runwire.v1.metric_service_pb2 import LogBatchResponse
+from runwire.v1.metric_pb2 import SeriesName
+from runwire.v1.metric_service_pb2 import (
+    LogBatchRequest,
+    LogBatchResponse,
+    StreamBatchesRequest,
+    StreamBatchesResponse,
+)
 
 OFFLINE = JournalSettings(uploader="off")
 MAX_LIVES = 200
@@ -53,9 +60,8 @@ class FaultyLink(Link):
     def log_batch(self, run_id: str, batch: bytes | None, names: bytes = b"") -> LogBatchResponse:
         if batch is None:
             return super().log_batch(run_id, None)
-        while self._held:
-            super().log_batch(*self._held.pop(0))
-        fault = self._faults.pop(0) if self._faults else "ok"
+        self._let_go()
+        fault = self._next_fault()
         if fault == "late":
             self._held.append((run_id, batch, names))
         elif fault == "large":
@@ -65,6 +71,48 @@ class FaultyLink(Link):
             if fault == "ok":
                 return response
         raise UnavailableError("cut")
+
+    def stream_batches(
+        self, run_id: str, requests: Iterator[bytes], timeout_s: float
+    ) -> Generator[StreamBatchesResponse]:
+        """The first batch with a fault is the last of the call."""
+        self._let_go()
+        faults: list[str] = []
+        responses = super().stream_batches(run_id, self._pass(run_id, requests, faults), timeout_s)
+        with closing(responses):
+            for response in responses:
+                if "unheard" not in faults:
+                    yield response
+        if faults == ["large"]:
+            raise ResourceExhaustedError("too large", reason="TOO_LARGE")
+        if faults:
+            raise UnavailableError("cut")
+
+    def _pass(self, run_id: str, requests: Iterator[bytes], faults: list[str]) -> Iterator[bytes]:
+        known: list[SeriesName] = []
+        for request in requests:
+            message = StreamBatchesRequest.FromString(request)
+            known += (*message.series, *message.batch.series)
+            fault = self._next_fault()
+            if fault == "ok":
+                yield request
+                continue
+            faults.append(fault)
+            if fault == "unheard":
+                yield request
+            elif fault == "late":
+                names = LogBatchRequest(series=known).SerializeToString()
+                self._held.append((run_id, message.batch.SerializeToString(), names))
+            return
+
+    def _next_fault(self) -> str:
+        return self._faults.pop(0) if self._faults else "ok"
+
+    def _let_go(self) -> None:
+        """What was late comes now, whether it still fits or not."""
+        while self._held:
+            with suppress(RunwireError):
+                super().log_batch(*self._held.pop(0))
 
 
 def uploader(

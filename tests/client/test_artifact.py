@@ -10,12 +10,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
+import hostile_paths
 import pytest
-from runwire import RunwireError, UnavailableError, _artifact_chunk, _artifact_patience
+from runwire import (
+    RunwireError,
+    UnavailableError,
+    _artifact_chunk,
+    _artifact_path,
+    _artifact_patience,
+)
 from runwire._artifact import Artifacts
-from runwire._artifact_path import UnsafePathError, target, walk
+from runwire._artifact_path import UnsafePathError, folds_case, target, walk
 from runwire._call import Caller
-from runwire.v1.artifact_pb2 import Artifact, Chunk
+from runwire.v1.artifact_pb2 import Artifact, Blob, Chunk
 from runwire.v1.artifact_service_pb2 import (
     BatchGetArtifactsRequest,
     BatchGetArtifactsResponse,
@@ -246,31 +253,89 @@ def test_client_without_crc32c_sends_and_fetches(
 
 
 class Hostile(ArtifactService):
-    path: ClassVar[str] = ""
+    paths: ClassVar[tuple[str, ...]] = ()
 
     def ListArtifacts(self, request: ListArtifactsRequest, context: Any) -> ListArtifactsResponse:
         listing = super().ListArtifacts(request, context)
-        bad = Artifact(path=self.path, blob=listing.artifacts[0].blob)
-        return ListArtifactsResponse(artifacts=[*listing.artifacts, bad])
+        bad = [Artifact(path=path, blob=listing.artifacts[0].blob) for path in self.paths]
+        return ListArtifactsResponse(artifacts=[*listing.artifacts, *bad])
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["../canary", "/canary", "a/../../canary", "..", "", "a//b", "..\\canary", "a\x00b", "a/ ../b"],
-)
-def test_nothing_is_written_outside_the_folder(connect: Connect, tmp_path: Path, path: str) -> None:
+def test_nothing_is_written_outside_the_folder(connect: Connect, tmp_path: Path) -> None:
     (tmp_path / "canary").write_text("untouched")
-    Hostile.path = path
     artifacts = connect(Hostile)
     artifacts.put(RUN_ID, b"x", "good")
-    with pytest.raises(UnsafePathError):
-        artifacts.get(RUN_ID, "", tmp_path / "out")
+    for path in hostile_paths.REFUSED:
+        Hostile.paths = (path,)
+        with pytest.raises(UnsafePathError):
+            artifacts.get(RUN_ID, "", tmp_path / "out")
     assert (tmp_path / "canary").read_text() == "untouched"
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("prefix", ["..", "../elsewhere", "/etc", "a/../..", "\uff0e\uff0e"])
+def test_server_that_goes_along_with_a_hostile_path_writes_nothing(
+    connect: Connect, tmp_path: Path, prefix: str
+) -> None:
+    class Complaisant(ArtifactService):
+        def ListArtifacts(
+            self, request: ListArtifactsRequest, context: Any
+        ) -> ListArtifactsResponse:
+            return ListArtifactsResponse(artifacts=[Artifact(path=f"{prefix}/x", blob=Blob())])
+
+    with pytest.raises(UnsafePathError):
+        connect(Complaisant).get(RUN_ID, prefix, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", hostile_paths.WINDOWS)
+def test_name_that_windows_cannot_store_is_not_written_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    assert target(tmp_path, name) == tmp_path / name
+    monkeypatch.setattr(_artifact_path, "on_windows", lambda: True)
+    with pytest.raises(UnsafePathError, match="Windows"):
+        target(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    "paths", [("a", "A"), ("x/É", "x/é"), ("dir", "DIR/file"), ("ss", "ß"), ("K", "\u212a")]
+)
+def test_names_that_are_one_on_this_disk_are_not_written_over_each_other(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...]
+) -> None:
+    artifacts = connect(Hostile)
+    artifacts.put(RUN_ID, b"x", "good")
+    Hostile.paths = paths
+    monkeypatch.setattr(_artifact_path, "folds_case", lambda folder: True)
+    with pytest.raises(UnsafePathError, match="one name"):
+        artifacts.get(RUN_ID, "", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_names_that_differ_in_case_are_two_where_the_disk_knows_it(
+    good: Artifacts, tmp_path: Path
+) -> None:
+    if folds_case(tmp_path):
+        pytest.skip("this disk takes them for one")
+    for path in ("a", "A", "Dir/x", "dir/y"):
+        good.put(RUN_ID, path.encode(), path)
+    good.get(RUN_ID, "", tmp_path / "out")
+    assert (tmp_path / "out" / "A").read_bytes() == b"A"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["A", "Dir", "a", "dir"]
+
+
+def test_file_that_is_a_folder_too_is_not_written(connect: Connect, tmp_path: Path) -> None:
+    Hostile.paths = ("a", "a/b")
+    artifacts = connect(Hostile)
+    artifacts.put(RUN_ID, b"x", "good")
+    with pytest.raises(UnsafePathError, match="as a file and as a folder"):
+        artifacts.get(RUN_ID, "", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_only_what_was_asked_for_is_written(connect: Connect, tmp_path: Path) -> None:
-    Hostile.path = "other/file"
+    Hostile.paths = ("other/file",)
     artifacts = connect(Hostile)
     artifacts.put(RUN_ID, b"x", "good/file")
     with pytest.raises(UnsafePathError):
@@ -286,6 +351,18 @@ def test_link_that_leads_out_of_the_folder_is_not_followed(good: Artifacts, tmp_
     with pytest.raises(UnsafePathError):
         good.get(RUN_ID, "", tmp_path / "out")
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_link_in_the_place_of_a_file_is_replaced_and_not_written_through(
+    good: Artifacts, tmp_path: Path
+) -> None:
+    good.put(RUN_ID, b"x", "file")
+    (tmp_path / "canary").write_text("untouched")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "file").symlink_to(tmp_path / "canary")
+    assert good.get(RUN_ID, "file", tmp_path / "out").read_bytes() == b"x"
+    assert not (tmp_path / "out" / "file").is_symlink()
+    assert (tmp_path / "canary").read_text() == "untouched"
 
 
 def test_target_lies_below_its_root(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from runwire._batches import (
     SealedBatch,
     SeriesIds,
     WireSchema,
+    batch_request,
     frame,
     log_batch_request,
     varint,
 )
 from runwire._journal_reader import Definitions, RowBlock, Schema
 from runwire.v1.metric_pb2 import Frame, MetricBatch
-from runwire.v1.metric_service_pb2 import LogBatchRequest
+from runwire.v1.metric_service_pb2 import LogBatchRequest, StreamBatchesRequest
 from runwire.v1.run_pb2 import DatasetInput
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -63,15 +64,15 @@ def test_a_frame_is_byte_for_byte_the_message(
     values = data.draw(st.lists(st.floats(width=64), min_size=count, max_size=count))
     steps, times = [step for step, _ in rows], [time for _, time in rows]
     made = frame(
-        b"".join(map(varint, ids)),
-        struct.pack(f"{len(rows)}q", *steps),
-        struct.pack(f"{len(rows)}q", *times),
-        struct.pack(f"{count}d", *values),
+        list(map(varint, ids)),
+        [struct.pack("q", step) for step in steps],
+        [struct.pack(f"{len(rows)}q", *times)],
+        [struct.pack(f"{count}d", *values)],
     )
     message = MetricBatch(
         frames=[Frame(series=ids, steps=steps, times_micros=times, values=values)]
     )
-    assert made == message.SerializeToString()
+    assert b"".join(made) == message.SerializeToString()
 
 
 @given(KEYS.filter(bool), st.integers(1, 1 << 40), st.integers(1, 1 << 60))
@@ -89,7 +90,7 @@ def test_a_batch_is_byte_for_byte_the_message(
     builder.remove_tag("old")
     dataset = DatasetInput(name="train", tags={"context": "train"})
     builder.add_input(dataset.SerializeToString())
-    sealed = builder.seal(sequence, position)
+    sealed = builder.seal(sequence, position - 1, position)
 
     message = MetricBatch(
         sequence=sequence,
@@ -103,10 +104,12 @@ def test_a_batch_is_byte_for_byte_the_message(
         removed_tags=["old"],
         inputs=[dataset],
         position=position,
+        after_position=position - 1,
     )
     for number, key in enumerate(keys, 1):
         message.series.add(id=number, key=key)
     assert sealed.batch == message.SerializeToString(deterministic=True)
+    assert sealed.size_bytes == len(sealed.batch)
     assert sealed.points == 2 * len(keys)
 
 
@@ -116,7 +119,7 @@ def test_names_come_in_the_first_batch_and_beside_later_ones() -> None:
     for sequence in (1, 2):
         builder = BatchBuilder(declared, 0)
         builder.add_rows(wire(schema), block(schema, [1], [1], [0.5, 0.25]))
-        batches.append(builder.seal(sequence, 8))
+        batches.append(builder.seal(sequence, 0, 8))
     assert [(one.id, one.key) for one in parsed(batches[0]).series] == [(1, "loss"), (2, "acc")]
     assert not batches[0].names
     assert not parsed(batches[1]).series
@@ -125,6 +128,9 @@ def test_names_come_in_the_first_batch_and_beside_later_ones() -> None:
     )
     assert (request.run_id, request.writer_id, request.batch.sequence) == ("r", "w", 2)
     assert [(one.id, one.key) for one in request.series] == [(1, "loss"), (2, "acc")]
+    on_a_stream = StreamBatchesRequest.FromString(batch_request(batches[1], batches[1].names))
+    assert on_a_stream.batch == request.batch
+    assert on_a_stream.series == request.series
 
 
 def test_a_heartbeat_has_no_batch() -> None:
@@ -141,7 +147,7 @@ def test_slices_of_a_wide_row_cover_it_and_keep_their_room(width: int, room: int
         builder = BatchBuilder(set(), 0)
         end = made.columns_within(start, room, declared=False)
         builder.add_slice(made, row, start, end)
-        sealed = builder.seal(1, 1)
+        sealed = builder.seal(1, 0, 1)
         assert len(sealed.batch) <= room + 120 or end == start + 1
         values += parsed(sealed).frames[0].values
         names += [one.key for one in parsed(sealed).series]

@@ -19,9 +19,9 @@ active_run autolog create_experiment delete_experiment delete_run delete_tag dow
 end_run flush flush_async_logging get_artifact_uri get_experiment get_experiment_by_name
 get_parent_run get_run get_tracking_uri is_tracking_uri_set last_active_run list_artifacts load_dict
 load_image load_table load_text log_artifact log_artifacts log_batch log_bytes log_dict log_figure
-log_image log_input log_metric log_metrics log_param log_params log_table log_text register_model
-restore_experiment restore_run search_experiments search_runs set_experiment set_experiment_tag
-set_experiment_tags set_tag set_tags set_tracking_uri start_run
+log_image log_input log_inputs log_metric log_metrics log_param log_params log_table log_text
+register_model restore_experiment restore_run search_experiments search_runs set_experiment
+set_experiment_tag set_experiment_tags set_tag set_tags set_tracking_uri start_run
 """
 ERRORS = """
 AlreadyExistsError CancelledError ConflictError DataLossError DeadlineExceededError
@@ -29,7 +29,7 @@ FailedPreconditionError InternalError InvalidArgumentError NotFoundError OutOfRa
 PermissionDeniedError ResourceExhaustedError RunwireError UnauthenticatedError UnavailableError
 UnimplementedError
 """
-OTHERS = "ActiveRun Client Experiment ModelVersion Run __version__ artifacts data"
+OTHERS = "ActiveRun Client Experiment ModelVersion Run __version__ artifacts data registry"
 
 # Arguments by position, as mlflow 3 has them.
 SIGNATURES = {
@@ -52,6 +52,7 @@ SIGNATURES = {
     "log_image": "image artifact_file key step timestamp synchronous",
     "log_table": "data artifact_file run_id",
     "log_input": "dataset context tags model",
+    "log_inputs": "datasets contexts tags_list models",
     "create_experiment": "name artifact_location tags",
     "search_runs": "experiment_ids filter_string run_view_type max_results order_by "
     "output_format search_all_experiments experiment_names",
@@ -59,7 +60,11 @@ SIGNATURES = {
     "register_model": "model_uri name await_registration_for tags",
     "get_artifact_uri": "artifact_path",
     "load_table": "artifact_file run_ids extra_columns",
-    "download_artifacts": "artifact_uri run_id artifact_path dst_path tracking_uri",
+    "download_artifacts": "artifact_uri run_id artifact_path dst_path tracking_uri registry_uri",
+    "list_artifacts": "artifact_uri run_id artifact_path tracking_uri",
+    "load_text": "artifact_uri",
+    "load_dict": "artifact_uri",
+    "load_image": "artifact_uri",
 }
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import backends
-import numpy as np
+import hostile_paths
 import pytest
 import runwire
-from numpy.typing import NDArray
+from runwire._artifact_rules import problem_of
 from runwire._artifact_uri import parse
 
 from client.sessions import session
@@ -73,17 +73,81 @@ def test_what_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     assert _paths(run.run_id) == []
 
 
-@pytest.mark.parametrize("path", ["../up", "a/../../b", "/etc/passwd", "a/./b", "..\\up"])
-def test_path_that_leaves_the_run_is_refused(path: str, tmp_path: Path) -> None:
+def test_hostile_path_is_refused_by_every_function_that_takes_one(tmp_path: Path) -> None:
+    """Before anything is spooled. Backslashes are slashes here: a path of Windows is one."""
     (tmp_path / "file").write_text("x")
+    (tmp_path / "canary").write_text("untouched")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("x")
     with runwire.start_run() as run:
-        with pytest.raises(runwire.InvalidArgumentError):
-            runwire.log_artifact("file", artifact_path=path)
-        with pytest.raises(runwire.InvalidArgumentError):
-            runwire.log_text("x", path)
-        with pytest.raises(runwire.InvalidArgumentError):
-            runwire.download_artifacts(run_id=run.run_id, artifact_path=path)
+        calls: list[Callable[[str], object]] = [
+            lambda path: runwire.log_artifact("file", path),
+            lambda path: runwire.log_artifact("folder", path),
+            lambda path: runwire.log_artifacts("folder", path),
+            lambda path: runwire.log_bytes(b"x", path),
+            lambda path: runwire.log_text("x", path),
+            lambda path: runwire.log_dict({}, path),
+            lambda path: runwire.log_figure(None, path),
+            lambda path: runwire.log_image(None, f"{path}/x.png"),
+            lambda path: runwire.log_image(None, key=path),
+            lambda path: runwire.log_table({}, f"{path}/x.json"),
+            lambda path: runwire.get_artifact_uri(path),
+            lambda path: runwire.load_table(path, [run.run_id]),
+            lambda path: runwire.artifacts.list_artifacts(run_id=run.run_id, artifact_path=path),
+            lambda path: runwire.download_artifacts(
+                run_id=run.run_id, artifact_path=path, dst_path="out"
+            ),
+        ]
+        as_slashes = (path.replace("\\", "/") for path in hostile_paths.REFUSED)
+        for path in sorted({path for path in as_slashes if _is_refused(path)}):
+            for call in calls:
+                with pytest.raises(runwire.InvalidArgumentError):
+                    call(path)
     assert _paths(run.run_id) == []
+    assert (tmp_path / "canary").read_text() == "untouched"
+    assert not (tmp_path / "out").exists()
+
+
+def _is_refused(path: str) -> bool:
+    """Slashes at the end are left out: ``models/`` is what people write."""
+    return bool(problem_of(path.rstrip("/") or "/")) and path != ""
+
+
+def test_what_is_no_file_is_refused_and_not_read_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with runwire.start_run() as run:
+        for local in ("pipe", "/dev/zero"):
+            with pytest.raises(runwire.InvalidArgumentError, match="not a file"):
+                runwire.log_artifact(local)
+    assert _paths(run.run_id) == []
+
+
+def test_link_to_a_file_is_followed_and_link_to_a_folder_is_not(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "canary").write_text("unread")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "file").symlink_to(tmp_path / "elsewhere" / "canary")
+    (tmp_path / "out" / "folder").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "out" / "loop").symlink_to(tmp_path / "out")
+    os.mkfifo(tmp_path / "out" / "pipe")
+    with runwire.start_run() as run:
+        runwire.log_artifacts("out")
+    assert _paths(run.run_id) == ["file"]
+
+
+def test_file_that_cannot_be_logged_does_not_keep_back_the_others(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for name in ("a", "b\\c", "d%2fe", "z"):
+        (tmp_path / "out" / name).write_text(name)
+    (tmp_path / "out" / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "out" / os.fsdecode(b"\xff")).write_text("no Unicode")
+    with runwire.start_run() as run:
+        with pytest.raises(runwire.InvalidArgumentError, match="backslash") as caught:
+            runwire.log_artifacts("out")
+        with pytest.raises(runwire.InvalidArgumentError, match="backslash"):
+            runwire.log_artifact(tmp_path / "out" / "b\\c")
+    assert caught.value.__notes__ == ["4 files of out were not logged, the others were"]
+    assert _paths(run.run_id) == ["a", "z"]
 
 
 def test_text_dict_and_bytes_are_read_as_they_were_logged() -> None:
@@ -101,6 +165,48 @@ def test_text_dict_and_bytes_are_read_as_they_were_logged() -> None:
     assert runwire.load_text(f"runs:/{run.run_id}/conf/config.yaml").startswith("a:\n")
     names = [one.path for one in runwire.list_artifacts(run_id=run.run_id)]
     assert names == ["conf", "config.json", "raw.bin", "report.md"]
+
+
+def test_numbers_of_numpy_stay_numbers_and_yaml_keeps_its_own_types() -> None:
+    import datetime
+
+    import numpy as np
+
+    logged = {"a": np.float32(0.5), "b": np.arange(3), "c": {1, 2}.__class__.__name__}
+    day = {1: "one", "day": datetime.date(2024, 2, 29), "x": [1e-05, float("inf")]}
+    with runwire.start_run() as run:
+        runwire.log_dict(logged, "a.json")
+        runwire.log_dict(logged, "a.yaml")
+        runwire.log_dict(day, "b.yml")
+    for name in ("a.json", "a.yaml"):
+        found = runwire.load_dict(f"runs:/{run.run_id}/{name}")
+        assert found == {"a": 0.5, "b": [0, 1, 2], "c": "set"}
+    assert runwire.load_dict(f"runs:/{run.run_id}/b.yml") == day
+
+
+def test_listing_tells_files_from_directories() -> None:
+    with runwire.start_run() as run:
+        runwire.log_text("abc", "deep/x.txt")
+        runwire.log_text("", "empty")
+    listed = runwire.artifacts.list_artifacts(f"runs:/{run.run_id}")
+    assert [(one.path, one.is_dir, one.file_size) for one in listed] == [
+        ("deep", True, None),
+        ("empty", False, 0),
+    ]
+    (one,) = runwire.artifacts.list_artifacts(run_id=run.run_id, artifact_path="deep")
+    assert one.digest.startswith("sha256:ba7816bf")
+
+
+def test_text_that_is_none_is_told_at_once() -> None:
+    with runwire.start_run() as run:
+        with pytest.raises(TypeError, match="log_dict"):
+            runwire.log_text({"a": 1}, "x.txt")  # type: ignore[arg-type]
+        with pytest.raises(runwire.InvalidArgumentError, match="Unicode"):
+            runwire.log_text("a\ud800", "x.txt")
+        for nothing in ("", None, "/"):
+            with pytest.raises(runwire.InvalidArgumentError):
+                runwire.log_text("x", nothing)  # type: ignore[arg-type]
+    assert _paths(run.run_id) == []
 
 
 def test_yaml_without_pyyaml_is_still_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,62 +237,6 @@ def test_figures_of_matplotlib_and_plotly_are_saved_by_their_suffix() -> None:
     assert runwire.load_image(f"runs:/{run.run_id}/plots/a.png").format == "PNG"
     assert "<svg" in runwire.load_text(f"runs:/{run.run_id}/a.svg")
     assert runwire.load_text(f"runs:/{run.run_id}/p.html") == "<html>"
-
-
-@pytest.mark.parametrize(
-    ("array", "pixel"),
-    [
-        (np.full((2, 3), 0.5), 127),
-        (np.full((2, 3, 1), 200, dtype=np.uint8), 200),
-        (np.full((2, 3, 3), 300), (255, 255, 255)),
-        (np.ones((2, 3), dtype=bool), 255),
-        (np.full((2, 3, 4), np.nan), (0, 0, 0, 0)),
-    ],
-)
-def test_array_becomes_an_image(array: NDArray[Any], pixel: object) -> None:
-    with runwire.start_run() as run:
-        runwire.log_image(array, "a.png")
-    image = runwire.load_image(f"runs:/{run.run_id}/a.png")
-    assert (image.size, image.getpixel((0, 0))) == ((3, 2), pixel)
-
-
-def test_images_under_a_key_stand_in_a_row() -> None:
-    from PIL import Image
-
-    with runwire.start_run() as run:
-        for step in (1, 20):
-            runwire.log_image(Image.new("L", (2, 2)), key="samples", step=step, timestamp=5)
-        runwire.log_image(Image.new("RGB", (2, 2)), "b.jpg")
-        for wrong in ({}, {"artifact_file": "a.png", "key": "k"}, {"artifact_file": "a.txt"}):
-            with pytest.raises(runwire.InvalidArgumentError):
-                runwire.log_image(Image.new("L", (2, 2)), **wrong)  # type: ignore[arg-type]
-        with pytest.raises(runwire.InvalidArgumentError, match="shape"):
-            runwire.log_image(np.zeros(3), "a.png")
-    assert _paths(run.run_id) == [
-        "b.jpg",
-        "images/samples/00000001-5.png",
-        "images/samples/00000020-5.png",
-    ]
-
-
-def test_tables_grow_with_each_call() -> None:
-    import pandas as pd
-
-    with runwire.start_run() as run:
-        runwire.log_table({"q": ["a", "b"], "n": np.array([1, 2])}, "eval.json")
-        runwire.log_table({"q": "c", "extra": 1.5}, "eval.json")
-        runwire.log_table(pd.DataFrame({"q": ["d"]}), "eval.json")
-        with pytest.raises(runwire.InvalidArgumentError, match="equally long"):
-            runwire.log_table({"q": [1], "n": [1, 2]}, "eval.json")
-        with pytest.raises(runwire.InvalidArgumentError, match=r"\.json"):
-            runwire.log_table({"q": [1]}, "eval.parquet")
-    with runwire.start_run(run_id=run.run_id):
-        runwire.log_table({"q": ["e"]}, "eval.json")
-    table = runwire.load_table("eval.json", [run.run_id], extra_columns=["run_id", "status"])
-    assert list(table["q"]) == ["a", "b", "c", "d", "e"]
-    assert list(table["n"].fillna(0)) == [1, 2, 0, 0, 0]
-    assert set(table["status"]) == {"FINISHED"}
-    assert set(table["run_id"]) == {run.run_id}
 
 
 # Reading ----------------------------------------------------------------------------------
@@ -257,7 +307,18 @@ def test_model_elsewhere_is_only_noted() -> None:
         runwire.download_artifacts("models:/noted/1")
 
 
-@pytest.mark.parametrize("uri", ["model.bin", "file:///x", "models:/m/1", "runs:/x/y"])
+def test_version_is_copied_to_another_model() -> None:
+    with runwire.start_run() as run:
+        runwire.log_text("weights", "model/weights.txt")
+        runwire.register_model(f"runs:/{run.run_id}/model", "fraud")
+    copy = runwire.register_model("models:/fraud/latest", "fraud-prod")
+    assert (copy.name, copy.version, copy.source) == ("fraud-prod", 1, "models:/fraud/1")
+    assert runwire.load_text("models:/fraud-prod/1/weights.txt") == "weights"
+
+
+@pytest.mark.parametrize(
+    "uri", ["model.bin", "file:///x", "models:/m/1/file", "models:/m", "runs:/x/y"]
+)
 def test_model_that_cannot_be_registered_is_refused(uri: str) -> None:
     with pytest.raises(runwire.InvalidArgumentError):
         runwire.register_model(uri, "m")

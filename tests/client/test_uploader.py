@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import struct
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,13 @@ from runwire import _uploader_loop
 from runwire._artifact import Artifacts
 from runwire._call import Caller
 from runwire._connect import Connection, connect
-from runwire._errors import NotFoundError, RunwireError
+from runwire._errors import (
+    InternalError,
+    NotFoundError,
+    PermissionDeniedError,
+    RunwireError,
+    UnimplementedError,
+)
 from runwire._journal import Journal, RunLog
 from runwire._journal_files import boot_id
 from runwire._journal_refused import read_refused
@@ -26,10 +33,14 @@ from runwire._journal_segments import FIRST_SEGMENT_BYTES
 from runwire._journal_status import RUN_STOP_REQUESTED
 from runwire._run import Runs
 from runwire._uploader import journals, sync
-from runwire._uploader_loop import Patience
+from runwire._uploader_link import Link
+from runwire._uploader_loop import Patience, Uploader
+from runwire._uploader_report import Report
+from runwire.v1.metric_service_pb2 import LogBatchResponse, StreamBatchesResponse
 from runwire.v1.run_pb2 import Run
 
 from client.deliveries import (
+    AS_SYNC,
     OFFLINE,
     Points,
     deliver,
@@ -228,6 +239,29 @@ def test_a_file_comes_with_its_run_and_before_its_end(
     assert runs.get(run.run_id).state == Run.STATE_FINISHED
     assert list((journal.directory / "artifacts").iterdir()) == []
     assert (tmp_path / "plain.txt").exists()
+
+
+def test_of_files_for_one_path_the_last_stays_and_others_need_not_go_up(
+    connection: Connection, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    put = Artifacts.put
+
+    def counted(self: Artifacts, run_id: str, content: Any, path: str, **options: Any) -> Any:
+        sent.append(path)
+        return put(self, run_id, content, path, **options)
+
+    monkeypatch.setattr(Artifacts, "put", counted)
+    run = new_run(journal)
+    for number in range(100):
+        run.log_artifact_bytes(f"{number}".encode(), "table.json")
+        run.log_artifact_bytes(b"x", f"{number % 3}.txt")
+    deliver(journal.directory, connection, [])
+    artifacts = Artifacts(Caller(connection))
+    assert artifacts.download(run.run_id, "table.json").read() == b"99"
+    assert len(artifacts.list(run.run_id).page().artifacts) == 4
+    assert len(sent) < 50, "the reader may be behind the senders, but not for long"
+    assert list((journal.directory / "artifacts").iterdir()) == []
 
 
 def test_a_file_that_is_gone_is_reported_and_stops_nothing(
@@ -518,3 +552,62 @@ def test_after_a_power_cut_what_lost_its_pages_is_left_out(
     assert all(value == packed for key in found for _, _, value in found[key])
     assert runs.get(run.run_id).state == Run.STATE_KILLED
     assert "is lost" in (journal.directory / "uploader.log").read_text()
+
+
+# Backlogs ------------------------------------------------------------------------------
+
+
+class Calls(Link):
+    """Counts the calls that carry batches; streams end with ``error`` where that is set."""
+
+    def __init__(self, connection: Connection, writer_id: str, error: RunwireError | None = None):
+        super().__init__(connection, writer_id)
+        self.single = self.streams = 0
+        self._error = error
+
+    def log_batch(self, run_id: str, batch: bytes | None, names: bytes = b"") -> LogBatchResponse:
+        self.single += batch is not None
+        return super().log_batch(run_id, batch, names)
+
+    def stream_batches(
+        self, run_id: str, requests: Iterator[bytes], timeout_s: float
+    ) -> Generator[StreamBatchesResponse]:
+        self.streams += 1
+        if self._error is not None:
+            raise self._error
+        yield from super().stream_batches(run_id, requests, timeout_s)
+
+
+def send_backlog(journal: Journal, connection: Connection, link: Calls) -> str:
+    """Some 40 batches of two key sets and of rows that fill several; gives the run's id."""
+    run = new_run(journal)
+    wide = {f"wide/{number}": number / 3 for number in range(2000)}
+    for step in range(10_000):
+        run.log_metrics({"loss": float(step)}, step, step)
+        if step % 2_000 == 0:
+            run.log_metrics(wide, step, step)
+    meta = json.loads((journal.directory / "meta.json").read_text())
+    report = Report(journal.directory, quiet=True)
+    small = Uploader(journal.directory, meta, link, report, AS_SYNC, max_batch_bytes=16 << 10)
+    assert small.run()
+    found = stored(connection, run.run_id)
+    assert found["loss"] == Counter((n, n, struct.pack("d", n)) for n in range(10_000))
+    assert all(found[key].total() == 5 for key in wide)
+    return run.run_id
+
+
+def test_a_backlog_goes_by_one_call(connection: Connection, journal: Journal) -> None:
+    link = Calls(connection, journal.writer_id)
+    run_id = send_backlog(journal, connection, link)
+    assert link.writer(run_id)[0] > 30
+    assert (link.streams, link.single) <= (3, 3)
+
+
+@pytest.mark.parametrize("code", [UnimplementedError, InternalError, PermissionDeniedError])
+def test_where_no_stream_can_pass_a_backlog_goes_by_single_calls(
+    connection: Connection, journal: Journal, code: type[RunwireError]
+) -> None:
+    link = Calls(connection, journal.writer_id, code("what a proxy says"))
+    run_id = send_backlog(journal, connection, link)
+    assert link.single == link.writer(run_id)[0] > 30
+    assert "a stream failed" in (journal.directory / "uploader.log").read_text()

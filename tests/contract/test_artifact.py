@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hostile_paths
 import pytest
 import runwire
 from runwire.v1.artifact_pb2 import Artifact, Blob
@@ -13,27 +14,6 @@ from runwire.v1.artifact_pb2 import Artifact, Blob
 from .blobs import MIB, blob_of, item, stored
 
 UNKNOWN_RUN = "0" * 32
-HOSTILE_PATHS = [
-    "",
-    "..",
-    "../canary",
-    "a/../../canary",
-    "/etc/passwd",
-    "//server/share",
-    "C:/canary",
-    "..\\canary",
-    "a//b",
-    "a/./b",
-    "a/",
-    "%2e%2e/canary",
-    "a%2fb",
-    "a%5cb",
-    "a%00b",
-    "a\x00b",
-    "a\nb",
-    "x" * 300,
-    "/".join(["d"] * 1000),
-]
 
 
 @pytest.fixture
@@ -401,7 +381,14 @@ WITH_A_PATH: dict[str, Call] = {
     "put": lambda client, run_id, path: client.artifacts.put(run_id, b"x", path),
     "delete": lambda client, run_id, path: client.artifacts.delete(run_id, path),
     "download": lambda client, run_id, path: client.artifacts.download(run_id, path),
-    "list": lambda client, run_id, path: client.artifacts.list(run_id, path + "/x").page(),
+    "get": lambda client, run_id, path: client.artifacts.get(run_id, f"{path}/x", "out"),
+    "list": lambda client, run_id, path: client.artifacts.list(run_id, f"{path}/x").page(),
+    "list_recursive": lambda client, run_id, path: client.artifacts.list(
+        run_id, f"{path}/x/y", recursive=True
+    ).page(),
+    "source_path": lambda client, run_id, path: client.models.create_version(
+        "m", create_model=True, source_run_id=run_id, source_path=f"{path}/x"
+    ),
     "create_version": lambda client, run_id, path: client.models.create_version(
         "m", create_model=True, artifacts=[Artifact(path=path, blob=stored(client, b"x"))]
     ),
@@ -415,7 +402,7 @@ def test_hostile_paths_are_refused_by_every_call_that_takes_one(
     canary = tmp_path / "canary"
     canary.write_text("untouched")
     client.artifacts.put(run_id, b"before", "before")
-    for path in HOSTILE_PATHS:
+    for path in hostile_paths.REFUSED:
         with pytest.raises(
             (runwire.InvalidArgumentError, runwire.ResourceExhaustedError)
         ) as caught:

@@ -92,6 +92,20 @@ def test_a_gap_is_refused_and_says_what_comes_next(client: runwire.Client, run_i
     assert values(client, run_id) == [1.0]
 
 
+def test_a_batch_is_stored_only_where_the_one_before_it_has_ended(
+    client: runwire.Client, run_id: str
+) -> None:
+    client.metrics.log_batch(run_id, batch(1, after_position=0, position=70), writer_id="w")
+    late = batch(2, after_position=80, position=90)  # of a life that cut its batches elsewhere
+    with pytest.raises(runwire.OutOfRangeError, match="70") as error:
+        client.metrics.log_batch(run_id, late, writer_id="w")
+    assert error.value.reason == "SEQUENCE_GAP"
+    client.metrics.log_batch(run_id, batch(2, after_position=70, position=85), writer_id="w")
+    client.metrics.log_batch(run_id, late, writer_id="w")  # stored: another one, as its ack tells
+    assert values(client, run_id) == [1.0, 2.0]
+    assert client.metrics.get_writer(run_id, "w").position == 85
+
+
 def test_without_a_writer_a_batch_is_stored_once_per_call(
     client: runwire.Client, run_id: str
 ) -> None:
@@ -391,11 +405,6 @@ def test_a_damaged_resume_token_is_refused(client: runwire.Client, run_id: str) 
     with pytest.raises(runwire.InvalidArgumentError) as error:
         list(client.metrics.read_stream(run_id, "loss", resume=b"damaged"))
     assert error.value.metadata["field"] == "resume"
-
-
-def test_what_is_not_offered_says_so(client: runwire.Client, run_id: str) -> None:
-    with pytest.raises(runwire.UnimplementedError):
-        list(client.metrics.tail(run_id, "loss"))
 
 
 def test_a_resumed_run_is_written_by_a_new_writer(client: runwire.Client, run_id: str) -> None:

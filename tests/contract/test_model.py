@@ -566,6 +566,7 @@ def test_history_tells_what_moved(client: runwire.Client, run_id: str) -> None:
         "STAGE_CHANGED",
         "ALIAS_MOVED",
         "VERSION_CREATED",
+        "MODEL_CREATED",
     ]
     moved = events[2]
     assert (moved.stage, moved.previous_stage, moved.comment) == ("production", "none", "ready")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 import sqlalchemy as sa
+from hypothesis import strategies as st
 from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesInfo, SeriesName, WriteAck
 from runwire.v1.metric_service_pb2 import (
     ListSeriesRequest,
@@ -17,7 +21,7 @@ from runwire.v1.metric_service_pb2 import (
     SeriesSelector,
 )
 from runwire.v1.run_pb2 import Run
-from runwire_server.metrics import Engine
+from runwire_server.metrics import Engine, assembly, blocks, outstanding
 from runwire_server.metrics.fold import Fold
 from runwire_server.metrics.lease import Leases
 from runwire_server.metrics.summaries import Summaries
@@ -25,6 +29,9 @@ from runwire_server.metrics.trim import trim_frames
 from runwire_server.store import run
 from runwire_server.store.database import Database
 
+KEYS = {number: f"key{number}" for number in range(6)}
+NAN = struct.unpack("<d", struct.pack("<Q", 0x7FF8_0000_0000_BEEF))[0]
+VALUES = st.sampled_from([0.0, -0.0, 1.0, -2.5, 1e300, 5e-324, math.nan, NAN, math.inf, -math.inf])
 Points = list[tuple[int, int, float]]
 
 
@@ -40,10 +47,10 @@ def running(db: Database, **settings: Any) -> Iterator[Engine]:
 
 
 def new_run(db: Database, **fields: Any) -> str:
-    run_id = uuid.uuid4().hex
+    made = Run(**{"run_id": uuid.uuid4().hex, **fields})
     with db.write() as tx:
-        run.create(tx, Run(run_id=run_id, **fields), "", "")
-    return run_id
+        run.create(tx, made, "", "")
+    return made.run_id
 
 
 def frame(
@@ -135,3 +142,15 @@ def trim(db: Database, run_id: str) -> None:
     """Remove the frames that are folded."""
     while not trim_frames(db, run_id, keep_s=0.0):
         pass
+
+
+def shrink(patch: pytest.MonkeyPatch) -> None:
+    """Limits of folding so low that a handful of points meets them all."""
+    for name, value in {
+        "MAX_ROWS": 8, "MAX_BLOCK_POINTS": 12, "MAX_SET_KEYS": 3, "MIN_SET_POINTS": 4,
+        "MIN_KEY_POINTS": 6, "FAN_IN": 2, "MAX_MERGED_POINTS": 20,
+    }.items():  # fmt: skip
+        patch.setattr(assembly, name, value)
+    patch.setattr(blocks, "MAX_PART_POINTS", 6)
+    patch.setattr(blocks, "MIN_COLUMN_ROWS", 4)
+    patch.setattr(outstanding, "CHUNK_FRAMES", 3)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -20,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire.v1 import metric_service_pb2 as pb
 from runwire_server import errors
-from runwire_server.metrics import Engine, assembly, block_store, blocks, history, outstanding
+from runwire_server.metrics import Engine, assembly, block_store, history, outstanding
 from runwire_server.metrics.fold import Fold
 from runwire_server.metrics.keys import key_id
 from runwire_server.metrics.lease import LeaseLost, Leases
@@ -29,6 +27,8 @@ from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_block_parts, metric_blocks, metric_frames, runs
 
 from server.batches import (
+    KEYS,
+    VALUES,
     batch,
     counted,
     fold,
@@ -38,13 +38,11 @@ from server.batches import (
     responses,
     running,
     series,
+    shrink,
     trim,
 )
 
 TESTS = Path(__file__).parent.parent
-KEYS = {number: f"key{number}" for number in range(6)}
-NAN = struct.unpack("<d", struct.pack("<Q", 0x7FF8_0000_0000_BEEF))[0]
-VALUES = st.sampled_from([0.0, -0.0, 1.0, -2.5, 1e300, 5e-324, math.nan, NAN, math.inf, -math.inf])
 WHOLE = st.one_of(st.integers(-2, 2), st.sampled_from([-(1 << 63), (1 << 63) - 1, 1 << 40]))
 
 
@@ -63,17 +61,6 @@ def run_id(db: Database) -> str:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits so low that a handful of points meets them all."""
     shrink(monkeypatch)
-
-
-def shrink(patch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "MAX_ROWS": 8, "MAX_BLOCK_POINTS": 12, "MAX_SET_KEYS": 3, "MIN_SET_POINTS": 4,
-        "MIN_KEY_POINTS": 6, "FAN_IN": 2, "MAX_MERGED_POINTS": 20,
-    }.items():  # fmt: skip
-        patch.setattr(assembly, name, value)
-    patch.setattr(blocks, "MAX_PART_POINTS", 6)
-    patch.setattr(blocks, "MIN_COLUMN_ROWS", 4)
-    patch.setattr(outstanding, "CHUNK_FRAMES", 3)
 
 
 @st.composite

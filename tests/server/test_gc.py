@@ -14,9 +14,9 @@ from runwire_server.store import run
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metadata, metric_keys
 
-from server.batches import batch, counted, fold, frame, losses, new_run, points, running, send
+from server.batches import batch, counted, fold, frame, losses, new_run, points, running, send, trim
 
-KEPT = {"experiments", "metric_keys", "alembic_version"}
+KEPT = {"experiments", "metric_keys", "alembic_version", "run_revisions"}
 
 
 @pytest.fixture
@@ -107,17 +107,22 @@ def test_gc_that_was_killed_goes_on_and_the_run_cannot_be_restored(
     assert rows(db) == {}
 
 
-def test_space_is_given_back(db: Database, engine: Engine) -> None:
+@pytest.mark.parametrize("folded", [False, True], ids=["deleted", "folded"])
+def test_space_is_given_back(db: Database, engine: Engine, folded: bool) -> None:
     if db.is_postgres:
         pytest.skip("PostgreSQL keeps the space for later rows")
     path = Path(str(db.url.database))
     run_id = new_run(db)
-    noise = np.random.default_rng(0).random(40_000)
+    noise = np.random.default_rng(0).normal(size=40_000).round(2)
     for sequence in range(1, 21):
         send(engine, run_id, batch(sequence, frame({1: noise.tolist()}), names={1: "a"}))
-    delete(db, run_id)
+    if folded:
+        fold(db, run_id)
+        trim(db, run_id)
+    else:
+        delete(db, run_id)
     with db.engine.connect() as connection:
         connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
     assert path.stat().st_size > 10 << 20
-    assert gc.collect(db, 0.0) == 1
-    assert path.stat().st_size < 2 << 20
+    assert gc.collect(db, 0.0) == (not folded)
+    assert path.stat().st_size < 3 << 20

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire.v1 import metric_service_pb2 as pb
 from runwire_server import errors
-from runwire_server.metrics import Engine, read, sheets
+from runwire_server.metrics import Engine, read
 from runwire_server.metrics.read_wire import answer
 from runwire_server.metrics.reduce import Grid, part_of
+from runwire_server.metrics.stretch import Columns
 from runwire_server.metrics.window import Window
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_frames, runs
@@ -158,7 +159,7 @@ def test_messages_stay_below_a_mebibyte(engine: Engine, run_id: str) -> None:
 
 
 def test_hand_made_messages_equal_those_of_protobuf() -> None:
-    columns = sheets.Columns(
+    columns = Columns(
         np.array([-1, 0, 1 << 40]), np.array([5, 6, 7]), np.array([0.5, math.inf, -0.0])
     )
     expected = pb.ReadSeriesResponse.Points(

@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from drills.balancer import Balancer
 from drills.processes import eventually, workers_of
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from runwire.v1.registry_service_pb2 import CreateModelRequest, WatchModelsRequest
+from runwire.v1.registry_service_pb2_grpc import RegistryServiceStub
 from runwire.v1.run_service_pb2 import CreateRunRequest, GetRunRequest
 from runwire.v1.run_service_pb2_grpc import RunServiceStub
 from runwire.v1.server_service_pb2 import GetServerInfoRequest
@@ -91,6 +94,45 @@ def test_calls_beyond_the_pool_are_refused_with_retry_info(app: App) -> None:
         trailer = dict(refused[0].trailing_metadata())["grpc-status-details-bin"]
         assert b"OVERLOADED" in trailer
         assert b"RetryInfo" in trailer
+
+
+def test_streams_beyond_the_pool_are_refused_and_never_wait_for_others_to_end(app: App) -> None:
+    with _served(app, stream_threads=3) as (_, channel):
+        watch = RegistryServiceStub(channel).WatchModels
+        streams = [watch(WatchModelsRequest()) for _ in range(3)]
+        for stream in streams:
+            assert next(stream).HasField("mark")
+        with pytest.raises(grpc.RpcError) as caught:
+            next(watch(WatchModelsRequest()))
+        trailing: Any = caught.value.trailing_metadata()
+        assert b"OVERLOADED" in dict(trailing)["grpc-status-details-bin"]
+        ServerServiceStub(channel).GetServerInfo(GetServerInfoRequest())
+        streams[0].cancel()
+        assert eventually(lambda: _is_told(watch), "another takes its place")
+        for stream in streams:
+            stream.cancel()
+
+
+def _is_told(watch: Any) -> bool:
+    stream = watch(WatchModelsRequest())
+    try:
+        return bool(next(stream).HasField("mark"))
+    except grpc.RpcError:
+        return False
+    finally:
+        stream.cancel()
+
+
+def test_five_hundred_watchers_of_one_server_are_all_told(app: App) -> None:
+    with _served(app) as (_, channel), ThreadPoolExecutor(500) as pool:
+        stub = RegistryServiceStub(channel)
+        streams = [stub.WatchModels(WatchModelsRequest()) for _ in range(500)]
+        assert all(next(stream).HasField("mark") for stream in streams)
+        stub.CreateModel(CreateModelRequest(name="fraud"))
+        told = list(pool.map(next, streams))
+        assert {event.model.name for event in told} == {"fraud"}
+        for stream in streams:
+            stream.cancel()
 
 
 def _is_refused(call: Any, release: threading.Event) -> bool:

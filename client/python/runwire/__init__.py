@@ -46,7 +46,6 @@ from runwire._fluent import (
     flush_async_logging,
     last_active_run,
     log_batch,
-    log_input,
     log_metric,
     log_metrics,
     log_param,
@@ -69,7 +68,7 @@ from runwire._fluent_experiment import (
 from runwire._session import flush, get_tracking_uri, is_tracking_uri_set, set_tracking_uri
 
 if TYPE_CHECKING:
-    from runwire import artifacts, data
+    from runwire import artifacts, data, registry
     from runwire._client import Client
     from runwire._fluent_artifact import (
         get_artifact_uri,
@@ -78,12 +77,13 @@ if TYPE_CHECKING:
         log_bytes,
         log_dict,
         log_figure,
-        log_image,
-        log_table,
         log_text,
     )
+    from runwire._fluent_image import log_image
+    from runwire._fluent_input import log_input, log_inputs
     from runwire._fluent_model import ModelVersion, register_model
     from runwire._fluent_search import delete_run, get_parent_run, get_run, restore_run, search_runs
+    from runwire._fluent_table import log_table
     from runwire._run_handle import Experiment, Run
     from runwire.artifacts import (
         download_artifacts,
@@ -100,16 +100,19 @@ _LATE = {
     for module, names in {
         "runwire._client": "Client",
         "runwire._fluent_artifact": "get_artifact_uri log_artifact log_artifacts log_bytes "
-        "log_dict log_figure log_image log_table log_text",
+        "log_dict log_figure log_text",
+        "runwire._fluent_image": "log_image",
+        "runwire._fluent_input": "log_input log_inputs",
         "runwire._fluent_model": "ModelVersion register_model",
         "runwire._fluent_search": "delete_run get_parent_run get_run restore_run search_runs",
+        "runwire._fluent_table": "log_table",
         "runwire._run_handle": "Experiment Run",
         "runwire.artifacts": "download_artifacts list_artifacts load_dict load_image load_table "
         "load_text",
     }.items()
     for name in names.split()
 }
-_SUBMODULES = ("artifacts", "data")
+_SUBMODULES = ("artifacts", "data", "registry")
 
 
 def __getattr__(name: str) -> object:
@@ -184,6 +187,7 @@ __all__ = [
     "log_figure",
     "log_image",
     "log_input",
+    "log_inputs",
     "log_metric",
     "log_metrics",
     "log_param",
@@ -191,6 +195,7 @@ __all__ = [
     "log_table",
     "log_text",
     "register_model",
+    "registry",
     "restore_experiment",
     "restore_run",
     "search_experiments",

@@ -6,13 +6,13 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from runwire._artifact_hash import Hasher
 from runwire._artifact_parallel import SMALL_BYTES, Meter, Progress, batches, run_all
-from runwire._artifact_path import UnsafePathError, is_below, target
+from runwire._artifact_path import UnsafePathError, is_below, targets
 from runwire._artifact_patience import Patience
 from runwire._errors import RunwireError, UnavailableError, from_fault
 from runwire.v1.artifact_pb2 import Artifact, Blob
@@ -51,13 +51,11 @@ def fetch(
 
 
 def _targets(found: Sequence[Artifact], prefix: str, root: Path) -> dict[Path, Artifact]:
-    for artifact in found:
-        if not is_below(artifact.path, prefix):
-            raise UnsafePathError(
-                f"the server names {artifact.path!r}, which is not below {prefix!r}"
-            )
-    resolve = cache(Path.resolve)
-    return {target(root, artifact.path, resolve): artifact for artifact in found}
+    by_path = {artifact.path: artifact for artifact in found}
+    for path in by_path:
+        if not is_below(path, prefix):
+            raise UnsafePathError(f"the server names {path!r}, which is not below {prefix!r}")
+    return {local: by_path[path] for path, local in targets(root, by_path).items()}
 
 
 def _fetch_batch(batch: list[tuple[Path, Artifact]], get_batch: GetBatch, meter: Meter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from runwire._artifact_rules import problem_of
 from runwire._errors import InvalidArgumentError, invalid
 from runwire._fluent import check_run_id
 
@@ -49,14 +50,14 @@ def parse(uri: str) -> ArtifactUri:
 
 
 def check_path(field: str, path: object) -> str:
-    """A path in a run, without its slashes at the ends. The server checks it again.
-
-    Raises ``InvalidArgumentError`` for what would leave the run.
+    """A path in a run, "" for its root: a server would take it. Backslashes become slashes, and
+    slashes at the end are left out. Raises ``InvalidArgumentError``.
     """
-    text = str(path).replace("\\", "/") if path is not None else ""
-    if text.startswith("/") or any(part in ("..", ".") for part in text.split("/")):
-        raise invalid(field, f"{text!r} must be relative, without '.' and '..'")
-    return text.strip("/")
+    text = "" if path is None else str(path).replace("\\", "/")
+    text = text if text.startswith("/") else text.rstrip("/")
+    if text and (problem := problem_of(text)):
+        raise invalid(field, problem)
+    return text
 
 
 def _wrong(uri: object) -> InvalidArgumentError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -20,9 +20,11 @@ from runwire._journal_reader import Definitions, RowBlock, Schema
 
 # LogBatchRequest
 _RUN_ID, _WRITER_ID, _BATCH, _NAMES_BESIDE = b"\x0a", b"\x12", b"\x1a", b"\x22"
+# StreamBatchesRequest and its Open; names stand beside a batch as in LogBatchRequest.
+_STREAM_OPEN, _STREAM_BATCH, _CLIENT = b"\x0a", b"\x12", b"\x1a"
 # MetricBatch
 _SEQUENCE, _NAMES, _FRAME, _PARAM, _TAG = b"\x08", b"\x12", b"\x1a", b"\x22", b"\x2a"
-_REMOVED_TAG, _INPUT, _POSITION = b"\x32", b"\x3a", b"\x80\x01"
+_REMOVED_TAG, _INPUT, _POSITION, _AFTER = b"\x32", b"\x3a", b"\x80\x01", b"\x88\x01"
 # Frame
 _SERIES, _STEPS, _TIMES, _VALUES = b"\x0a", b"\x12", b"\x1a", b"\x22"
 # SeriesName and map entries
@@ -54,15 +56,16 @@ def entry(tag: bytes, key: str, value: str) -> bytes:
     return field(tag, field(_FIRST, key.encode()) + field(_SECOND, value.encode()))
 
 
-def frame(ids: bytes, steps: bytes, times: bytes, values: bytes) -> bytes:
-    """A Frame as a field of MetricBatch; ``ids`` are packed varints."""
-    return field(
-        _FRAME,
-        field(_SERIES, ids)
-        + field(_STEPS, steps)
-        + field(_TIMES, times)
-        + b"".join((_VALUES, varint(len(values)), values)),
-    )
+def frame(
+    ids: list[bytes], steps: list[bytes], times: list[bytes], values: list[bytes]
+) -> list[bytes]:
+    """A Frame as a field of MetricBatch, in pieces: what is long is copied once only, into
+    the request. ``ids`` are varints, the rest pieces of packed arrays."""
+    parts: list[bytes] = []
+    for tag, pieces in ((_SERIES, ids), (_STEPS, steps), (_TIMES, times), (_VALUES, values)):
+        parts += (tag, varint(sum(map(len, pieces))))
+        parts += pieces
+    return [_FRAME, varint(sum(map(len, parts))), *parts]
 
 
 def log_batch_request(run_id: str, writer_id: str, batch: bytes | None, names: bytes) -> bytes:
@@ -73,14 +76,28 @@ def log_batch_request(run_id: str, writer_id: str, batch: bytes | None, names: b
     return b"".join((head, _BATCH, varint(len(batch)), batch, names))
 
 
+def open_request(run_id: str, writer_id: str, client: str) -> bytes:
+    """The StreamBatchesRequest that opens a stream."""
+    who = field(_RUN_ID, run_id.encode()) + field(_WRITER_ID, writer_id.encode())
+    return field(_STREAM_OPEN, who + field(_CLIENT, client.encode()))
+
+
+def batch_request(batch: SealedBatch, names: bytes) -> bytes:
+    """The StreamBatchesRequest of a batch, with these names beside it."""
+    return b"".join((_STREAM_BATCH, varint(sum(map(len, batch.parts))), *batch.parts, names))
+
+
 class WireSchema:
     """A key set as frames need it: packed ids, and a SeriesName (length first) for each key."""
 
-    __slots__ = ("beside_costs", "costs", "ids", "keys", "name_bytes", "names", "number")
+    __slots__ = (
+        "beside_costs", "costs", "ids", "keys", "name_bytes", "names", "number", "packed_ids",
+    )  # fmt: skip
 
     def __init__(self, schema: Schema, ids: Mapping[str, int]):
         self.number, self.keys = schema.number, len(schema.keys)
         self.ids = [varint(ids[key]) for key in schema.keys]
+        self.packed_ids = b"".join(self.ids)
         self.names = [
             field(b"", _ID + number + field(_KEY, key.encode()))
             for number, key in zip(self.ids, schema.keys, strict=True)
@@ -130,19 +147,35 @@ class SeriesIds:
             ids.setdefault(key, len(ids) + 1)
 
 
+class ColumnRange(NamedTuple):
+    """Some keys of a key set; ``beside`` are their names where they stand beside a batch."""
+
+    schema: int
+    start: int
+    end: int
+    beside: bytes
+
+
 class SealedBatch(NamedTuple):
-    """A batch that never changes again. ``names`` stand beside it in the request."""
+    """A batch that never changes again."""
 
     sequence: int
-    batch: bytes
-    names: bytes
+    parts: list[bytes]
+    size_bytes: int  # names beside it included
     position: int  # as it is in the batch: ``writer_position``
     start: int  # journal position of its first record
     points: int
+    columns: tuple[ColumnRange, ...]
 
     @property
-    def size_bytes(self) -> int:
-        return len(self.batch) + len(self.names)
+    def names(self) -> bytes:
+        """What stands beside it in a request that knows nothing of earlier ones."""
+        return b"".join([each.beside for each in self.columns])
+
+    @property
+    def batch(self) -> bytes:
+        """The MetricBatch."""
+        return b"".join(self.parts)
 
 
 class BatchBuilder:
@@ -155,9 +188,9 @@ class BatchBuilder:
         self.points = 0
         self._declared = declared  # key sets whose names an earlier batch declared
         self._blocks: dict[int, tuple[WireSchema, list[RowBlock]]] = {}
-        self._slices: list[bytes] = []
+        self._slices: list[list[bytes]] = []
         self._names: list[bytes] = []
-        self._names_beside: list[bytes] = []
+        self._columns: list[ColumnRange] = []
         self._named: set[int] = set()
         self.params: dict[str, str] = {}
         self.tags: dict[str, str] = {}
@@ -203,19 +236,20 @@ class BatchBuilder:
         self._name(wire, start, end)
         self._slices.append(
             frame(
-                b"".join(wire.ids[start:end]),
-                block.steps,
-                block.times,
-                block.values[start * 8 : end * 8],
+                wire.ids[start:end],
+                [block.steps],
+                [block.times],
+                [block.values[start * 8 : end * 8]],
             )
         )
 
     def _name(self, wire: WireSchema, start: int, end: int) -> None:
-        if wire.number in self._declared:
-            names, tag = self._names_beside, _NAMES_BESIDE
-        else:
-            names, tag = self._names, _NAMES
-        names.extend(tag + name for name in wire.names[start:end])
+        tag = _NAMES_BESIDE if wire.number in self._declared else _NAMES
+        names = [tag + name for name in wire.names[start:end]]
+        if tag == _NAMES:
+            self._names += names
+            names = []
+        self._columns.append(ColumnRange(wire.number, start, end, b"".join(names)))
         if end == wire.keys:
             self._declared.add(wire.number)
 
@@ -232,17 +266,21 @@ class BatchBuilder:
         self.size_bytes += text_bytes(key, "")
         self.removed_tags[key] = None
 
-    def seal(self, sequence: int, position: int) -> SealedBatch:
+    def seal(self, sequence: int, after: int, position: int) -> SealedBatch:
+        """``after`` is the position of the batch before."""
         parts = [_SEQUENCE, varint(sequence), *self._names]
-        parts += [_joined(wire, blocks) for wire, blocks in self._blocks.values()]
-        parts += self._slices
+        for wire, blocks in self._blocks.values():
+            parts += _joined(wire, blocks)
+        for each in self._slices:
+            parts += each
         parts += [entry(_PARAM, *pair) for pair in self.params.items()]
         parts += [entry(_TAG, *pair) for pair in self.tags.items()]
         parts += [field(_REMOVED_TAG, key.encode()) for key in self.removed_tags]
         parts += [field(_INPUT, message) for message in self._inputs]
-        parts += [_POSITION, varint(position)]
-        names = b"".join(self._names_beside)
-        return SealedBatch(sequence, b"".join(parts), names, position, self.start, self.points)
+        parts += [_POSITION, varint(position), _AFTER, varint(after)]
+        size = sum(map(len, parts)) + sum([len(each.beside) for each in self._columns])
+        columns = tuple(self._columns)
+        return SealedBatch(sequence, parts, size, position, self.start, self.points, columns)
 
 
 def text_bytes(key: str, value: str) -> int:
@@ -250,11 +288,11 @@ def text_bytes(key: str, value: str) -> int:
     return len(key.encode()) + len(value.encode()) + _ENTRY_OVERHEAD
 
 
-def _joined(wire: WireSchema, blocks: Iterable[RowBlock]) -> bytes:
+def _joined(wire: WireSchema, blocks: list[RowBlock]) -> list[bytes]:
     """All rows of one key set as one frame."""
     return frame(
-        b"".join(wire.ids),
-        b"".join([block.steps for block in blocks]),
-        b"".join([block.times for block in blocks]),
-        b"".join([block.values for block in blocks]),
+        [wire.packed_ids],
+        [block.steps for block in blocks],
+        [block.times for block in blocks],
+        [block.values for block in blocks],
     )

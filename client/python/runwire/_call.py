@@ -11,10 +11,12 @@ import random
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
+from runwire import _source
 from runwire._errors import CancelledError, ResourceExhaustedError, RunwireError, UnavailableError
 from runwire._fork import gate
 from runwire._settings import settings
@@ -65,7 +67,7 @@ class Caller:
         stream of requests is consumed by the first attempt and never sent again.
         """
         deadline = time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
-        retry = _Retry(deadline)
+        retry = Retry(deadline)
         while True:
             found = self._method(stub, method)
             try:
@@ -81,10 +83,12 @@ class Caller:
         request: Message | Iterable[Message],
         *,
         timeout_s: float | None = None,
+        opened: Callable[[Any], None] = lambda call: None,
     ) -> Generator[Any]:
         """The responses as they come; without a deadline unless ``timeout_s`` is given.
 
-        Close it where it is not read to its end. A fork of this process ends it with
+        Close it where it is not read to its end. ``opened`` is told the call, which any
+        thread may cancel. A fork of this process ends it with
         ``UnavailableError``.
         """
         import grpc
@@ -95,6 +99,7 @@ class Caller:
             call = multicallable(request, timeout=timeout_s, metadata=self._metadata)
         if not self.connection.is_local:
             gate.opened(call)
+        opened(call)
         try:
             while True:
                 with gate.passing():
@@ -115,17 +120,21 @@ class Caller:
     ) -> Iterator[Any]:
         """As ``stream``, but a cut is mended: ``resume(response)``, called with each response
         before it is handed out, sets in ``request`` where the next attempt goes on."""
-        retry = _Retry(None)
+        retry = Retry(None)
         while True:
             try:
                 for response in self.stream(stub, method, request):
-                    retry = _Retry(None)
+                    retry = Retry(None)
                     resume(response)
                     yield response
                 return
             except RunwireError as error:
                 if not retry.wait(error):
                     raise
+
+    def retry(self, attempts: int = ATTEMPTS, patience_s: float = PATIENCE_S) -> Retry:
+        """Counts failures in a row, for calls without a deadline."""
+        return Retry(None, attempts, patience_s)
 
     def close(self) -> None:
         self.connection.close()
@@ -168,24 +177,27 @@ def _descriptor(stub: type, name: str) -> MethodDescriptor:
     return found
 
 
-class _Retry:
+class Retry:
     """Counts failures in a row and waits between them: full jitter, or what the server asks."""
 
-    def __init__(self, deadline: float | None):
+    def __init__(
+        self, deadline: float | None, attempts: int = ATTEMPTS, patience_s: float = PATIENCE_S
+    ):
         self._deadline = deadline
+        self._attempts, self._patience_s = attempts, patience_s
         self._failures = 0
         self._waited_s = 0.0
 
     def wait(self, error: RunwireError) -> bool:
         """Wait before another attempt; False, at once, where there is to be none."""
         self._failures += 1
-        if not _is_passing(error) or self._failures >= ATTEMPTS:
+        if not _is_passing(error) or self._failures >= self._attempts:
             return False
-        ceiling = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** (self._failures - 1))
+        ceiling = min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** (self._failures - 1))
         delay = error.retry_after_s or 0.0
         delay += random.uniform(0, ceiling)
         self._waited_s += delay
-        if self._waited_s > PATIENCE_S:
+        if self._waited_s > self._patience_s:
             return False
         if self._deadline is not None and time.monotonic() + delay >= self._deadline:
             return False
@@ -203,5 +215,9 @@ def _is_passing(error: RunwireError) -> bool:
 def _metadata(token: str) -> tuple[tuple[str, str], ...]:
     from runwire import __version__
 
-    made = (("runwire-client", f"python/{__version__}"),)
+    # Header values are ASCII.
+    made = (
+        ("runwire-client", f"python/{__version__}"),
+        ("runwire-user", quote(_source.user(), safe=" ")),
+    )
     return (*made, ("authorization", f"Bearer {token}")) if token else made

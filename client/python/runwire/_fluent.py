@@ -307,29 +307,6 @@ def log_batch(
         run.log_metrics(metrics, step)
 
 
-# Datasets -----------------------------------------------------------------------------
-
-
-def log_input(
-    dataset: Any,
-    context: str | None = None,
-    tags: Mapping[str, str] | None = None,
-    model: object = None,
-) -> None:
-    """Note a dataset that the active run reads; ``context`` says what for: "training" …
-
-    ``dataset``: of ``runwire.data.from_pandas`` or ``from_numpy``, a ``runwire.data.Dataset``,
-    or any object with ``name`` and ``digest``. The data itself is not logged.
-    """
-    from runwire.data import describe
-
-    texts = {key: _active.text_of("tag", key, value) for key, value in (tags or {}).items()}
-    if context is not None:
-        texts["context"] = _active.text_of("tag", "context", context)
-    run = current()
-    run.log.log_inputs([{**describe(dataset), **({"tags": texts} if texts else {})}])
-
-
 # Others -------------------------------------------------------------------------------
 
 

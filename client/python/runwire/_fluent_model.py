@@ -46,7 +46,8 @@ def register_model(
 ) -> ModelVersion:
     """Publish ``runs:/RUN_ID/PATH`` as the next version of a model, made where it is missing.
 
-    What this process logged is sent first. Another URL (``s3://…``) is only noted.
+    What this process logged is sent first. ``models:/NAME/VERSION`` is copied, without moving a
+    byte; another URL (``s3://…``) is only noted.
     Returns when the version can be used; ``await_registration_for`` is not needed.
 
     >>> version = runwire.register_model(f"runs:/{run.info.run_id}/model", "fraud")
@@ -62,6 +63,8 @@ def register_model(
 
 def version_of(message: ModelVersionMessage) -> ModelVersion:
     source = message.source_uri
+    if message.HasField("source_version"):
+        source = f"models:/{message.source_version.model}/{message.source_version.version}"
     if message.source_run_id:
         source = f"runs:/{message.source_run_id}/{message.source_path}"
     return ModelVersion(
@@ -81,6 +84,7 @@ def version_of(message: ModelVersionMessage) -> ModelVersion:
 class _Source(TypedDict, total=False):
     source_run_id: str
     source_path: str
+    source_version: tuple[str, int]
     source_uri: str
 
 
@@ -92,10 +96,20 @@ def _source(uri: str) -> _Source:
             "source_run_id": found.run_id,
             "source_path": check_path("model_uri", found.path),
         }
-    if scheme in ("", "file", "models"):
+    if scheme == "models":
+        return {"source_version": _version(uri)}
+    if scheme in ("", "file"):
         raise invalid(
             "model_uri",
             f"{uri!r} cannot be registered: log it to a run and register runs:/RUN_ID/PATH "
             f"(reading takes {FORMS})",
         )
     return {"source_uri": uri}
+
+
+def _version(uri: str) -> tuple[str, int]:
+    found = parse(uri)
+    if found.path:
+        raise invalid("model_uri", f"{uri!r} names a file of a version, which is copied whole")
+    version = _session.client().models.resolve(found.model)
+    return version.model, version.version

@@ -13,8 +13,10 @@ from uuid import uuid4
 
 from runwire._change import Time, timestamp
 from runwire._errors import invalid
+from runwire._feed import Feed
 from runwire._pager import Pager
 from runwire._series import Buckets, Series, SeriesSet, collect
+from runwire._tail import Opener, TailEvent
 from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesInfo, SeriesName
 from runwire.v1.metric_service_pb2 import (
     CompactMetricsRequest,
@@ -34,7 +36,6 @@ from runwire.v1.metric_service_pb2 import (
     StreamBatchesRequest,
     StreamBatchesResponse,
     TailSeriesRequest,
-    TailSeriesResponse,
 )
 from runwire.v1.metric_service_pb2_grpc import MetricServiceStub
 
@@ -236,10 +237,21 @@ class Metrics:
         cursor: bytes = b"",
         from_beginning: bool = False,
         min_interval_s: float = 0.0,
-    ) -> Iterator[TailSeriesResponse]:
+    ) -> Feed[TailEvent]:
         """What arrives, without end: from a ``cursor``, from the beginning, or from now.
 
-        Goes on by itself after a cut. Raises ``UnimplementedError`` where not offered.
+        Neither keys nor prefixes given: every metric, also those that are yet to come. Goes
+        on by itself after a cut; close it, or use it in a ``with`` block. ``cursor``: of an
+        event or a feed, or of the last message of ``read_stream``, of the same selection.
+        ``min_interval_s``: more at once, and less often. Raises ``NotFoundError``, also when
+        a run goes to the trash meanwhile.
+
+        >>> with client.metrics.tail(run.run_id, "loss", from_beginning=True) as tail:
+        ...     for event in tail:
+        ...         for key, step, time_micros, value in event.points():
+        ...             print(step, value)
+        ...         if event.ended:
+        ...             break
         """
         request = TailSeriesRequest(select=_selector(run_ids, keys, key_prefixes))
         if cursor:
@@ -248,13 +260,9 @@ class Metrics:
             request.from_beginning = True
         else:
             request.from_now = True
-        request.min_interval.FromNanoseconds(int(min_interval_s * 1e9))
-
-        def go_on(response: TailSeriesResponse) -> None:
-            if response.cursor:
-                request.cursor = response.cursor
-
-        return self._caller.resuming(MetricServiceStub, "TailSeries", request, go_on)
+        if min_interval_s:
+            request.min_interval.FromNanoseconds(int(min_interval_s * 1e9))
+        return Feed(self._caller, (MetricServiceStub, "TailSeries"), request, Opener())
 
     # Storage ----------------------------------------------------------------------
 

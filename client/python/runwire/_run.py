@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from runwire._change import Time, changed_tags, mask, new_id, timestamp
 from runwire._errors import invalid
+from runwire._feed import Feed
 from runwire._pager import Pager
 from runwire.v1.run_pb2 import DatasetInput, ForkPoint, Run, Source
 from runwire.v1.run_service_pb2 import (
@@ -240,23 +241,29 @@ class Runs:
         cursor: bytes = b"",
         view: View = "",
         columns: Iterable[str] = (),
-    ) -> Iterator[WatchRunsResponse]:
+        workspace: str = "",
+    ) -> Feed[WatchRunsResponse]:
         """Changes from ``cursor`` (none: from now) on, without end; goes on after a cut.
 
-        Raises ``UnimplementedError`` where the server does not offer it.
+        Events have ``changed``, a run as it is after its change, or they are Marks: nothing
+        was missed up to here; the first one comes at once. A run in the trash is told with its
+        ``delete_time``, its metrics every second or two. To have a list that stays right, watch
+        first, then search. Close it, or use it in a ``with`` block.
+
+        >>> with client.runs.watch(filter="tags.team = 'nlp'", columns=["metrics.loss"]) as watch:
+        ...     for event in watch:
+        ...         if event.HasField("changed"):
+        ...             print(event.changed.name, event.changed.metrics["loss"])
         """
         request = WatchRunsRequest(
             experiment_ids=experiment_ids,
+            workspace=workspace or self._caller.workspace,
             filter=filter,
             cursor=cursor,
             view=_view(view),
             columns=columns,
         )
-
-        def resume(response: WatchRunsResponse) -> None:
-            request.cursor = response.cursor or request.cursor
-
-        return self._caller.resuming(RunServiceStub, "WatchRuns", request, resume)
+        return Feed(self._caller, (RunServiceStub, "WatchRuns"), request, lambda event: event)
 
     def _call(self, method: str, request: Message) -> Any:
         return self._caller.unary(RunServiceStub, method, request)

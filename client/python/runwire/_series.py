@@ -174,16 +174,52 @@ def _numbers_of(kind: type[Series | Buckets]) -> list[tuple[str, str]]:
 
 def collect(responses: Iterable[ReadSeriesResponse]) -> SeriesSet[Any]:
     """All rows of the responses, joined by series."""
-    parts: dict[tuple[str, str], list[Series | Buckets]] = {}
+    found: dict[tuple[str, str], _Growing] = {}
     for response in responses:
-        parts.setdefault((response.run_id, response.key), []).append(rows_of(response))
-    return SeriesSet({name: _joined(found) for name, found in parts.items()})
+        part = rows_of(response)
+        found.setdefault((part.run_id, part.key), _Growing(part)).add(part)
+    return SeriesSet({name: growing.rows() for name, growing in found.items()})
 
 
-def _joined(parts: list[Series | Buckets]) -> Series | Buckets:
-    first = parts[0]
-    columns = zip(*(one.columns().values() for one in parts), strict=True)
-    return type(first)(first.run_id, first.key, *(_concatenated(column) for column in columns))
+class _Growing:
+    """Rows to which others are added. Parts are copied as they come: to keep 1 MiB here and
+    1 MiB there until all are joined costs more in page faults than all copies together."""
+
+    def __init__(self, like: Series | Buckets):
+        self._like, self._count = like, 0
+        self._columns = [_column([], kind) for _, kind in _numbers_of(type(like))]
+
+    def add(self, part: Series | Buckets) -> None:
+        more = part.columns().values()
+        self._columns = [
+            _added(column, self._count, new)
+            for column, new in zip(self._columns, more, strict=True)
+        ]
+        self._count += len(part)
+
+    def rows(self) -> Series | Buckets:
+        like = self._like
+        if _numpy() is not None:
+            for column in self._columns:
+                column.resize(self._count, refcheck=False)
+        return type(like)(like.run_id, like.key, *self._columns)
+
+
+def _added(column: Column, count: int, more: Column) -> Column:
+    """A column of so many numbers, and perhaps room behind them, with more of them."""
+    np = _numpy()
+    if np is None:
+        column.extend(more)
+        return column
+    if not count and more.flags.writeable:  # made for us, and not a view of a message
+        return more
+    end = count + len(more)
+    if end > len(column):
+        grown = np.empty(max(end, 2 * len(column)), column.dtype)
+        grown[:count] = column[:count]
+        column = grown
+    column[count:end] = more
+    return column
 
 
 def _packed_fields(data: bytes) -> dict[int, memoryview]:
@@ -214,7 +250,15 @@ def _column(data: Any, kind: str) -> Column:
     return made
 
 
-def _concatenated(columns: Sequence[Column]) -> Column:
+def columns_of(frame: Any) -> tuple[Sequence[int], Column, Column, Column]:
+    """(series, steps, times, values) of a Frame, the values row by row."""
+    numbers = list(frame.series)
+    data = _packed_fields(frame.SerializeToString())
+    return numbers, _column(data[2], "q"), _column(data[3], "q"), _column(data[4], "d")
+
+
+def concatenated(columns: Sequence[Column]) -> Column:
+    """One behind the other."""
     np = _numpy()
     if np is not None:
         return np.concatenate(columns)

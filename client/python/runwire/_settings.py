@@ -6,7 +6,7 @@
 | RUNWIRE_EXPERIMENT_NAME, RUNWIRE_EXPERIMENT_ID | the experiment of new runs |
 | RUNWIRE_RUN_ID | a run that the first ``start_run()`` resumes |
 | RUNWIRE_WORKSPACE | the workspace of experiments and models |
-| RUNWIRE_USER | recorded as the run's user instead of the login name |
+| RUNWIRE_USER | recorded as the user, of runs and in the registry, instead of the login name |
 | RUNWIRE_DIR | where journals lie (default: beside local data, else in the user's cache) |
 | RUNWIRE_TIMEOUT_S | deadline of one call (default 30) |
 | RUNWIRE_TOKEN | bearer token, sent with every call |

@@ -21,6 +21,8 @@ class ArtifactDelivery:
 
     A file goes up once the server knows the run, and its finish waits for it. The spool
     file is removed after the commit, so a missing one was committed by an earlier uploader.
+    Of the files that wait for one path only the last goes up, alone: what is logged again
+    and again (a table that grows) ends as it was logged last.
     """
 
     def __init__(self, delivery: Delivery, link: Link, directory: Path, report: Report):
@@ -51,20 +53,19 @@ class ArtifactDelivery:
         while (work := self._take()) is not None:
             outbox, position, payload = work
             key = (outbox.run, position)
+            done = [position]
             try:
-                self._put(outbox.run_id, payload)
+                done = self._put(outbox, position, payload)
             except RunwireError as error:
-                done = self._failed(outbox, payload, key, error)
+                done = done if self._failed(outbox, payload, key, error) else []
             except Exception as error:  # a file that cannot be read must not stop the others
-                done = self._give_up(outbox, payload, str(error))
-            else:
-                done = True
+                self._give_up(outbox, payload, str(error))
             with self._delivery.changed:
                 self._taken.discard(key)
-                if done:
-                    outbox.artifacts.pop(position, None)
-                    self._failures.pop(key, None)
-                    self._ready_at.pop(key, None)
+                for one in done:
+                    outbox.artifact_done(payload["path"], one)
+                    self._failures.pop((outbox.run, one), None)
+                    self._ready_at.pop((outbox.run, one), None)
                 self._delivery.changed.notify_all()
 
     def _take(self) -> tuple[Outbox, int, dict[str, Any]] | None:
@@ -76,22 +77,37 @@ class ArtifactDelivery:
                     for outbox in self._delivery.outboxes.values():
                         if not outbox.opened or outbox.refused:
                             continue
-                        for position, payload in outbox.artifacts.items():
-                            key = (outbox.run, position)
-                            if key not in self._taken and now >= self._ready_at.get(key, 0.0):
-                                self._taken.add(key)
-                                return outbox, position, payload
+                        found = self._first_ready(outbox, now)
+                        if found is not None:
+                            self._taken.add((outbox.run, found))
+                            return outbox, found, outbox.artifacts[found]
                 changed.wait(1.0)
             return None
 
-    def _put(self, run_id: str, payload: dict[str, Any]) -> None:
+    def _first_ready(self, outbox: Outbox, now: float) -> int | None:
+        """The last file for the first path that none is under way for."""
+        taken = {position for run, position in self._taken if run == outbox.run}
+        for payload in outbox.artifacts.values():
+            positions = outbox.paths[payload["path"]]
+            is_ready = now >= self._ready_at.get((outbox.run, positions[-1]), 0.0)
+            if is_ready and taken.isdisjoint(positions):
+                return positions[-1]
+        return None
+
+    def _put(self, outbox: Outbox, position: int, payload: dict[str, Any]) -> list[int]:
+        """Returns the positions of what needs not be sent any more."""
+        with self._delivery.changed:
+            replaced = outbox.replaced(payload["path"], position)
+            files = [*(outbox.artifacts[one] for one in replaced), payload]
         spooled = payload.get("spooled")
         local = self._spool / spooled if spooled else Path(payload["file"])
-        if spooled and not local.exists():
-            return
-        self._link.put_artifact(run_id, local, payload["path"])
-        if spooled:
-            local.unlink(missing_ok=True)
+        if local.exists() or not spooled:
+            self._link.put_artifact(outbox.run_id, local, payload["path"])
+        # In this order: while the last is there, what is left after a crash is not sent after it.
+        for name in (one.get("spooled") for one in files):
+            if name:
+                (self._spool / name).unlink(missing_ok=True)
+        return [*replaced, position]
 
     def _failed(
         self, outbox: Outbox, payload: dict[str, Any], key: tuple[int, int], error: RunwireError

@@ -1,8 +1,9 @@
-"""Deliver what outboxes hold: one thing at a time for a run, several runs at once.
+"""Deliver what outboxes hold: in order for a run, several runs at once.
 
-A run's next batch goes out when the one before is acknowledged, and the acknowledged
-position is compared with the expected one. So a batch of an earlier uploader that the
-server commits late is noticed before anything is sent twice.
+One item after the other, and while there is a backlog many batches on one stream. The
+acknowledged position is compared with the expected one, and each batch says which position
+it goes on from. So a batch of an earlier uploader that the server commits late is noticed
+before anything is stored twice.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 
 from runwire._batches import SealedBatch
 from runwire._errors import RunwireError
-from runwire._journal_format import ATTACH, CREATE, FINISH, split_writer_position
+from runwire._journal_format import ATTACH, CREATE, FINISH
 from runwire._journal_refused import write_refused
 from runwire._journal_status import (
     AWAY,
@@ -32,9 +34,10 @@ from runwire._journal_status import (
     RUN_STOP_REQUESTED,
     Status,
 )
-from runwire._uploader_link import Link, is_away, is_passing
+from runwire._uploader_link import TIMEOUT_S, Link, is_away, is_passing
 from runwire._uploader_outbox import MIN_BATCH_BYTES, Event, Item, Outbox
 from runwire._uploader_report import Report
+from runwire._uploader_stream import MISTRUST_S, STREAM_S, WINDOW_BATCHES, BatchStream
 
 WORKERS = 4
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 30.0
@@ -74,6 +77,8 @@ class Delivery:
         self._directory = directory
         self._refused: dict[str, str] = {}
         self._stopped = False
+        self._idle = 0
+        self._streams_from = 0.0  # time from which on streams are tried
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -100,6 +105,8 @@ class Delivery:
             try:
                 done = self._deliver(outbox, item)
             except RunwireError as error:
+                if isinstance(item, SealedBatch) and outbox.items:
+                    item = outbox.items[0]  # a stream may have got further
                 self._settle(partial(self._failed, outbox, item, error))
             except Exception:  # a fault of ours with one run's data must not stop the others
                 self._report.log(traceback.format_exc())
@@ -125,7 +132,9 @@ class Delivery:
                         outbox = min(ready, key=lambda each: each.contact_at)
                         outbox.busy = True
                         return outbox
+                self._idle += 1
                 self.changed.wait(self._pause(now))
+                self._idle -= 1
             return None
 
     def _pause(self, now: float) -> float:
@@ -147,8 +156,11 @@ class Delivery:
             beat = self._link.log_batch(outbox.run_id, None)
             return lambda: self._beaten(outbox, beat)
         if isinstance(item, SealedBatch):
+            if outbox.has_backlog and time.monotonic() >= self._streams_from:
+                self._stream(outbox)
+                return lambda: None
             response = self._link.log_batch(outbox.run_id, item.batch, item.names)
-            return lambda: self._acknowledge(outbox, item, response)
+            return lambda: self._answered(outbox, response)
         if item.kind == CREATE:
             run = self._link.create_run(item.payload["request"])
             self._report.say(f"run {run.name!r} {run.run_id} at {self._link.uri}")
@@ -190,23 +202,76 @@ class Delivery:
             self._link.resume_run(outbox.run_id)
         self._link.log_batch(outbox.run_id, None)
 
-    def _acknowledge(self, outbox: Outbox, batch: SealedBatch, response: Any) -> None:
-        self._reached(outbox)
+    def _stream(self, outbox: Outbox) -> None:
+        """Send batches while there are any, as they are acknowledged."""
+        stream = BatchStream(outbox, self.changed, self._may_send)
+        responses = self._link.stream_batches(
+            outbox.run_id, stream.requests(), STREAM_S + TIMEOUT_S
+        )
+        try:
+            with closing(responses):
+                for response in responses:
+                    self._settle(partial(self._hear, outbox, stream, response))
+                    if outbox.rewind_to is not None:
+                        return
+        except RunwireError as error:
+            if not self._is_fault_of_streaming(stream, error):
+                raise
+        finally:
+            self._settle(stream.close)
+
+    def _may_send(self, sent: int) -> bool:
+        """Whether a stream may go on: not where other runs wait for its thread."""
+        if self._stopped:
+            return False
+        if self._idle or sent < WINDOW_BATCHES:
+            return True
+        now = time.monotonic()
+        return not any(each.is_ready(now) for each in self.outboxes.values())
+
+    def _is_fault_of_streaming(self, stream: BatchStream, error: RunwireError) -> bool:
+        """Whether a call without a stream may fare better; there are none for a while then."""
+        with self.changed:
+            if stream.is_over:
+                return True  # all that it took on is acknowledged
+            if error.reason or is_away(error):
+                return False
+            self._report.log(f"a stream failed, going on without for a while: {error}")
+            self._streams_from = time.monotonic() + MISTRUST_S
+            return True
+
+    def _hear(self, outbox: Outbox, stream: BatchStream, response: Any) -> None:
+        kind = response.WhichOneof("message")
+        if kind == "opened":
+            self._reached(outbox)
+            self._heed(outbox, response.opened.advice)
+        elif kind == "ack":
+            self._acknowledge(outbox, response.ack)
+        elif kind == "advice":
+            self._heed(outbox, response.advice)
+        elif kind == "closing":
+            stream.close()
+        self.changed.notify_all()
+
+    def _answered(self, outbox: Outbox, response: Any) -> None:
         self._heed(outbox, response.advice)
-        for rejection in response.ack.rejections:
+        self._acknowledge(outbox, response.ack)
+
+    def _acknowledge(self, outbox: Outbox, ack: Any) -> None:
+        self._reached(outbox)
+        for rejection in ack.rejections:
             fault = rejection.fault
             self.reject(outbox, rejection.key, rejection.points, f"{fault.reason}: {fault.message}")
-        ack = response.ack
-        if (ack.committed_sequence, ack.position) != (batch.sequence, batch.position):
-            self._report.log(
-                f"run {outbox.run_id}: batch {batch.sequence} is at {ack.position}, not at "
-                f"{batch.position}; going on from there"
-            )
-            outbox.rewind_to = (ack.committed_sequence, ack.position)
+        if ack.committed_sequence < outbox.first_sequence:
+            return  # of batches of one group each has an ack, and the first covered them all
+        if outbox.acknowledge(ack.committed_sequence, ack.position):
+            outbox.reopenings = 0
             return
-        outbox.floor = split_writer_position(batch.position)
-        outbox.reopenings = 0
-        outbox.items.popleft()
+        self._report.log(
+            f"run {outbox.run_id}: batch {ack.committed_sequence} is at {ack.position}, not "
+            "where it should be; going on from there"
+        )
+        outbox.rewind_to = (ack.committed_sequence, ack.position)
 
     def _happened(self, outbox: Outbox, event: Event) -> None:
         self._reached(outbox)
@@ -226,6 +291,7 @@ class Delivery:
             outbox.limit_bytes = max(
                 MIN_BATCH_BYTES, min(advice.max_batch_bytes, outbox.most_bytes)
             )
+        outbox.max_unacked = advice.max_unacked_batches
         outbox.min_interval_s = advice.min_interval.ToTimedelta().total_seconds()
         if advice.stop_requested:
             self._status.flag_run(outbox.run, RUN_STOP_REQUESTED)

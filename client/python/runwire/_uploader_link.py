@@ -7,7 +7,8 @@ again and when, and its batches are bytes already. Files go through ``client.art
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runwire._artifact import Artifacts
-from runwire._batches import log_batch_request
+from runwire._batches import log_batch_request, open_request
 from runwire._call import Caller
 from runwire._connect import Connection
 from runwire._errors import NotFoundError, RunwireError, UnavailableError
@@ -24,7 +25,12 @@ from runwire._fork import gate
 from runwire._settings import settings
 from runwire._status import error_of
 from runwire._uri import shown
-from runwire.v1.metric_service_pb2 import GetWriterRequest, GetWriterResponse, LogBatchResponse
+from runwire.v1.metric_service_pb2 import (
+    GetWriterRequest,
+    GetWriterResponse,
+    LogBatchResponse,
+    StreamBatchesResponse,
+)
 from runwire.v1.metric_service_pb2_grpc import MetricServiceStub
 from runwire.v1.run_pb2 import DatasetInput, Run
 from runwire.v1.run_service_pb2 import (
@@ -60,6 +66,7 @@ class _Stubs(NamedTuple):
     runs: RunServiceStub
     metrics: MetricServiceStub
     log_batch: Callable[..., LogBatchResponse]
+    stream_batches: Callable[..., Any]
 
 
 class Link:
@@ -121,6 +128,29 @@ class Link:
         response: LogBatchResponse = self._call(lambda stubs: stubs.log_batch, request)
         return response
 
+    def stream_batches(
+        self, run_id: str, requests: Iterator[bytes], timeout_s: float
+    ) -> Generator[StreamBatchesResponse]:
+        """One call; ``requests``, batches as ``batch_request`` makes them, are taken by
+        another thread. Close it where it is not read to its end."""
+        opening = open_request(run_id, self._writer_id, "python")
+        call = self._open().stream_batches(
+            chain([opening], requests), timeout=timeout_s, metadata=self._metadata
+        )
+        if not self.connection.is_local:
+            gate.opened(call)
+        try:
+            while True:
+                with gate.passing():
+                    response = next(call, None)
+                if response is None:
+                    return
+                yield response
+        except grpc.RpcError as error:
+            raise error_of(error, self.uri) from error
+        finally:
+            call.cancel()
+
     def put_artifact(self, run_id: str, local: Path, artifact_path: str) -> None:
         """Upload and commit one file. Raises OSError where it cannot be read, too."""
         artifacts = Artifacts(Caller(self.connection))
@@ -146,7 +176,14 @@ class Link:
                     request_serializer=bytes,
                     response_deserializer=LogBatchResponse.FromString,
                 )
-                self._stubs = _Stubs(RunServiceStub(channel), MetricServiceStub(channel), log_batch)
+                stream_batches = channel.stream_stream(
+                    "/runwire.v1.MetricService/StreamBatches",
+                    request_serializer=bytes,
+                    response_deserializer=StreamBatchesResponse.FromString,
+                )
+                self._stubs = _Stubs(
+                    RunServiceStub(channel), MetricServiceStub(channel), log_batch, stream_batches
+                )
             return self._stubs
 
 

@@ -210,8 +210,8 @@ class Uploader:
         )
         if self._first_life:
             return box
-        box.sequence, position = self._where(box.run_id)
-        box.floor = split_writer_position(position)
+        box.sequence, box.sealed_to = self._where(box.run_id)
+        box.floor = split_writer_position(box.sealed_to)
         flags = self.status.run_flags(run)
         if not flags & RUN_REFUSED:
             box.events_from = box.artifacts_from = self._resume_from

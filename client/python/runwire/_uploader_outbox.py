@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from runwire._batches import BatchBuilder, SealedBatch, SeriesIds, text_bytes
@@ -24,7 +25,7 @@ from runwire._journal_format import (
 )
 from runwire._journal_reader import Chunk, RowBlock
 
-DEFAULT_BATCH_BYTES = 512 * 1024
+DEFAULT_BATCH_BYTES = 1 << 20
 MAX_BATCH_BYTES = 1 << 20
 MIN_BATCH_BYTES = 16 * 1024
 SEAL_AFTER_S = 0.1
@@ -64,12 +65,14 @@ class Outbox:
     events_from: int = 0
     artifacts_from: int = 0
     fed_to: int = 0
-    sequence: int = 0  # of the batch that was sealed last
+    sequence: int = 0  # of the batch that was sealed last, and its writer position
+    sealed_to: int = 0
     items: deque[Item] = field(default_factory=deque)
     builder: BatchBuilder | None = None
     built_to: int = 0  # writer position of what is in the builder
     declared: set[int] = field(default_factory=set)
     artifacts: dict[int, dict[str, Any]] = field(default_factory=dict)  # by position, not done
+    paths: dict[str, list[int]] = field(default_factory=dict)  # of theirs -> positions, rising
     # Delivery.
     busy: bool = False
     ready_at: float = 0.0
@@ -78,6 +81,7 @@ class Outbox:
     min_interval_s: float = 0.0
     refused: str = ""
     pinned_at: int | None = None  # from here on its data is kept, though it was refused
+    max_unacked: int = 0  # batches under way at once, as the server advises; 0: as we like
     reopenings: int = 0
     beat_due: bool = False
     must_locate: bool = False  # ask the server where it stands, then rewind
@@ -89,7 +93,36 @@ class Outbox:
 
     @property
     def queued_bytes(self) -> int:
-        return sum(item.size_bytes for item in self.items if isinstance(item, SealedBatch))
+        return self.first_bytes(len(self.items))
+
+    def first_bytes(self, count: int) -> int:
+        """The size of the batches among the first items."""
+        first = islice(self.items, count)
+        return sum([item.size_bytes for item in first if isinstance(item, SealedBatch)])
+
+    @property
+    def first_sequence(self) -> int:
+        """Of the first batch that is not acknowledged, sealed or still to be."""
+        batches = (item for item in self.items if isinstance(item, SealedBatch))
+        return next((batch.sequence for batch in batches), self.sequence + 1)
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether another batch waits behind the one that is to be sent."""
+        return len(self.items) > 1 and all(
+            isinstance(item, SealedBatch) for item in islice(self.items, 2)
+        )
+
+    def acknowledge(self, sequence: int, position: int) -> bool:
+        """Drop the batches up to this one; False: it is not the one that was sealed here."""
+        place = sequence - self.first_sequence
+        item = self.items[place] if place < len(self.items) else None
+        if not isinstance(item, SealedBatch) or item.position != position:
+            return False
+        self.floor = split_writer_position(position)
+        for _ in range(place + 1):
+            self.items.popleft()
+        return True
 
     def oldest(self) -> int | None:
         """The position of the first thing that is not done."""
@@ -143,6 +176,7 @@ class Outbox:
         self.refused = reason
         self.items.clear()
         self.artifacts.clear()
+        self.paths.clear()
         self.builder = None
         self.is_open, self.reopened_from = False, None
 
@@ -188,6 +222,7 @@ class Outbox:
         if kind == ARTIFACT:
             if chunk.start >= max(self.artifacts_from, self.fed_to):
                 self.artifacts[chunk.start] = payload
+                self.paths.setdefault(payload["path"], []).append(chunk.start)
             return
         if kind in (CREATE, ATTACH, FINISH):
             if chunk.start >= max(self.events_from, self.fed_to):
@@ -223,6 +258,21 @@ class Outbox:
             builder.add_text(builder.tags, key, value)
         self.built_to = writer_position(start, done + 1)
 
+    # Artifacts ---------------------------------------------------------------
+
+    def replaced(self, path: str, position: int) -> list[int]:
+        """The artifacts before this one that were logged to its path."""
+        return [earlier for earlier in self.paths.get(path, ()) if earlier < position]
+
+    def artifact_done(self, path: str, position: int) -> None:
+        """It is with the server, or never will be."""
+        self.artifacts.pop(position, None)
+        positions = self.paths.get(path, [])
+        if position in positions:
+            positions.remove(position)
+        if not positions:
+            self.paths.pop(path, None)
+
     # Sealing -----------------------------------------------------------------
 
     def seal(self) -> None:
@@ -231,7 +281,8 @@ class Outbox:
         if builder is None or builder.is_empty:
             return
         self.sequence += 1
-        self.items.append(builder.seal(self.sequence, self.built_to))
+        self.items.append(builder.seal(self.sequence, self.sealed_to, self.built_to))
+        self.sealed_to = self.built_to
 
     def seal_if_due(self, now: float, *, wanted: bool) -> None:
         """While a batch waits to be sent, the next one goes on growing."""
@@ -244,8 +295,8 @@ class Outbox:
         """Forget what is not committed; returns the position to read again from."""
         if self.rewind_to is None:
             raise RuntimeError("nothing to rewind to")
-        (self.sequence, position), self.rewind_to = self.rewind_to, None
-        self.floor = split_writer_position(position)
+        (self.sequence, self.sealed_to), self.rewind_to = self.rewind_to, None
+        self.floor = split_writer_position(self.sealed_to)
         read_to = max(read_to, self.fed_to)
         starts = [item.start for item in self.items if isinstance(item, Event)]
         self.events_from = min(starts, default=read_to)

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from runwire import _session
@@ -21,9 +22,10 @@ from runwire._fluent import check_run_id
 
 if TYPE_CHECKING:
     from runwire._client import Client
-    from runwire.v1.artifact_pb2 import Artifact
+    from runwire._run_handle import Run
 
 __all__ = [
+    "FileInfo",
     "download_artifacts",
     "list_artifacts",
     "load_dict",
@@ -39,21 +41,36 @@ class _Owner(TypedDict, total=False):
     version: int
 
 
+@dataclass(frozen=True)
+class FileInfo:
+    """A file or directory of a tree. ``digest`` ("sha256:…") and ``file_size`` are of a file's
+    bytes; ``uri`` is set, and they are not, where the bytes are kept elsewhere."""
+
+    path: str
+    is_dir: bool
+    file_size: int | None = None
+    digest: str = ""
+    uri: str = ""
+
+
 def download_artifacts(
     artifact_uri: str | None = None,
     run_id: str | None = None,
     artifact_path: str | None = None,
     dst_path: str | os.PathLike[str] | None = None,
     tracking_uri: str | None = None,
+    registry_uri: str | None = None,
 ) -> str:
     """Fetch a file, a directory or everything; returns its path on this machine.
 
     Files lie under ``dst_path`` (a new temporary folder unless given) by their whole
-    artifact path. Digests are verified. Raises ``NotFoundError``.
+    artifact path. Digests are verified. ``registry_uri`` is where ``models:/`` is looked up,
+    if elsewhere than at ``tracking_uri``. Raises ``NotFoundError``.
 
     >>> folder = runwire.artifacts.download_artifacts("models:/fraud@champion")
     """
-    with _client(tracking_uri) as client:
+    is_model = str(artifact_uri).startswith("models:")
+    with _client((registry_uri if is_model else None) or tracking_uri) as client:
         owner, path = _find(client, artifact_uri, run_id, artifact_path)
         target = tempfile.mkdtemp(prefix="runwire-") if dst_path is None else os.fspath(dst_path)
         return str(client.artifacts.get(**owner, artifact_path=path, dst_path=target).absolute())
@@ -64,14 +81,16 @@ def list_artifacts(
     run_id: str | None = None,
     artifact_path: str | None = None,
     tracking_uri: str | None = None,
-) -> list[Artifact]:
-    """Files and directories right under a path (``.path``, ``.blob.size_bytes``).
-
-    A directory has neither ``blob`` nor ``uri``.
-    """
+) -> list[FileInfo]:
+    """Files and directories right under a path, by path."""
     with _client(tracking_uri) as client:
         owner, path = _find(client, artifact_uri, run_id, artifact_path)
-        return list(client.artifacts.list(**owner, prefix=path))
+        return [
+            FileInfo(one.path, False, one.blob.size_bytes, one.blob.digest)
+            if one.HasField("blob")
+            else FileInfo(one.path, not one.uri, uri=one.uri)
+            for one in client.artifacts.list(**owner, prefix=path)
+        ]
 
 
 def load_text(artifact_uri: str) -> str:
@@ -105,23 +124,74 @@ def load_table(
     run_ids: list[str] | None = None,
     extra_columns: list[str] | None = None,
 ) -> Any:
-    """A table of ``log_table``, of several runs or the active one, as a DataFrame.
+    """A table of ``log_table``, of several runs, as one DataFrame. Needs pandas.
 
-    ``extra_columns``: "run_id" and fields of ``run.info`` to add to each row. Needs pandas.
+    ``run_ids``: in this order; unless given, all runs of the active experiment that have the
+    file, the newest first. ``extra_columns`` of each run are added to its rows: those of
+    ``search_runs`` ("run_id", "start_time", "params.lr", "metrics.loss") and fields of
+    ``run.info``. Raises ``NotFoundError`` where a run, or all of them, has no such file.
     """
+    from runwire._fluent_search import get_run, search_runs
+    from runwire._fluent_table import Row
+
+    path = check_path("artifact_file", artifact_file)
+    if run_ids is None:
+        runs = search_runs(output_format="list")
+    else:
+        runs = [get_run(run_id) for run_id in run_ids]
+    columns: dict[Any, None] = {}
+    rows: list[Row] = []
+    found = False
+    for run in runs:
+        try:
+            of_run = _rows(run, path, columns, extra_columns or [])
+        except NotFoundError:
+            if run_ids is not None:
+                raise
+            continue
+        rows += of_run
+        found = True
+    if not found:
+        raise NotFoundError(f"no run has a table {path!r}")
+    return _frame(columns, rows)
+
+
+def _rows(
+    run: Run, path: str, columns: dict[Any, None], extra_columns: list[str]
+) -> list[dict[Any, Any]]:
+    from runwire._fluent_table import read_table
+
+    table = read_table(path, _read(f"runs:/{run.info.run_id}/{path}"))
+    # A column of the table goes before one of the run, which then has a "_" at its end.
+    extra = {f"{name}_" if name in table.columns else name: _of_run(run, name)
+             for name in extra_columns}  # fmt: skip
+    columns |= {**table.columns, **dict.fromkeys(extra)}
+    return [row | extra for row in table.rows]
+
+
+def _of_run(run: Run, name: str) -> Any:
+    from runwire._fluent_search import table
+
+    of_run = table([run])
+    if name in of_run:
+        return of_run[name].iloc[0]
+    if name.startswith(("params.", "metrics.", "tags.")):
+        return None
+    if not hasattr(run.info, name):
+        raise invalid("extra_columns", f"runs have no {name!r}")
+    return getattr(run.info, name)
+
+
+def _frame(columns: dict[Any, None], rows: list[dict[Any, Any]]) -> Any:
     import pandas as pd
 
-    from runwire._fluent import current
-    from runwire._fluent_search import get_run
+    def series(name: Any) -> Any:
+        values = [row.get(name) for row in rows]
+        # pandas makes integers beside a gap floats, which not all of them survive.
+        large = any(type(value) is int and abs(value) > 1 << 53 for value in values)
+        return pd.Series(values, dtype=object if large and None in values else None)
 
-    tables = []
-    for run_id in run_ids or [current().run_id]:
-        split = json.loads(_read(f"runs:/{run_id}/{check_path('artifact_file', artifact_file)}"))
-        one = pd.DataFrame(split["data"], columns=split["columns"])
-        for name in extra_columns or ():
-            one[name] = run_id if name == "run_id" else getattr(get_run(run_id).info, name)
-        tables.append(one)
-    return pd.concat(tables, ignore_index=True)
+    return pd.DataFrame({name: series(name) for name in columns})
 
 
 def _read(artifact_uri: str) -> bytes:
@@ -151,6 +221,8 @@ def _find(
     """Who holds it, and its path there."""
     if (artifact_uri is None) == (run_id is None):
         raise invalid("artifact_uri", "give exactly one of artifact_uri and run_id")
+    if artifact_uri is not None and artifact_path is not None:
+        raise invalid("artifact_path", "goes with run_id; artifact_uri has its path in itself")
     if run_id is not None:
         return {"run_id": check_run_id(run_id)}, check_path("artifact_path", artifact_path)
     uri = parse(str(artifact_uri))

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fasttrackml.entities import Metric
+
 from benchmarks.peers import mlflow
 
 
 class Adapter(mlflow.Adapter):
     package = "fasttrackml"
+    metric = Metric
 
     def command(self, port: str) -> list[str]:
         return [

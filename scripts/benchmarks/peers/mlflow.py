@@ -26,6 +26,7 @@ from benchmarks.peers.tracker import Metrics, Tracker, free_port, start_server, 
 
 class Adapter(Tracker):
     package = "mlflow"
+    metric: Any = Metric
     synchronous = True
 
     def __init__(self, folder: Path, database: str):
@@ -70,7 +71,7 @@ class Adapter(Tracker):
     def log_rows(self, rows: Sequence[Metrics], first_step: int) -> None:
         now = int(time.time() * 1000)
         points = [
-            Metric(key, value, now, step)
+            self.metric(key, value, now, step)
             for step, metrics in enumerate(rows, first_step)
             for key, value in metrics.items()
         ]
@@ -87,7 +88,7 @@ class Adapter(Tracker):
 
     def create(self, value: float) -> None:
         run_id = self.client.create_run("0").info.run_id
-        metric = Metric("m0", value, int(time.time() * 1000), 0)
+        metric = self.metric("m0", value, int(time.time() * 1000), 0)
         self.client.log_batch(run_id, metrics=[metric], params=[Param("p0", "x")])
         self.client.set_terminated(run_id)
 

@@ -43,6 +43,15 @@ class Adapter(Tracker):
         series = self._client.metrics.read(self._run_id, key)[self._run_id, key]
         return list(series.values)
 
+    def size_bytes(self) -> int:
+        """Folded, as the server does by itself some minutes later, and ``runwire gc``."""
+        while self._run_id and not self._client.metrics.compact(self._run_id).done:
+            pass
+        store = self.database or f"sqlite:///{self.folder}/runwire-data/runwire.db"
+        collect = [sys.executable, "-m", "runwire", "gc", "--backend-store-uri", store]
+        subprocess.run(collect, check=True, capture_output=True)
+        return super().size_bytes()
+
     def create(self, value: float) -> None:
         run = self._client.runs.create(experiment_id="0", params={"p0": "x"})
         self._client.metrics.log(run.run_id, {"m0": value})

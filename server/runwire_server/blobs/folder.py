@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,7 +44,7 @@ class FolderStore(BlobStore):
             file.write(data)
 
     def stream(self, key: str, offset: int, size: int) -> Iterator[bytes]:
-        with _translated(), (self._root / key).open("rb", buffering=0) as file:
+        with _translated(), open(self._root / key, "rb", 0, opener=_no_link) as file:
             file.seek(offset)
             while size:
                 data = file.read(min(size, READ_BYTES))
@@ -55,9 +56,10 @@ class FolderStore(BlobStore):
     def stat(self, key: str) -> int | None:
         with _translated():
             try:
-                return (self._root / key).stat().st_size
+                found = (self._root / key).lstat()
             except FileNotFoundError:
                 return None
+            return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         for folder, _, names in os.walk(self._root / prefix):
@@ -209,6 +211,11 @@ def _translated() -> Iterator[None]:
         yield
     except OSError as error:
         raise unavailable(error) from error
+
+
+def _no_link(path: str, flags: int) -> int:
+    """A link among the blobs is not ours, and may lead to what nobody may read through us."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _make_folder(folder: Path) -> None:

@@ -112,11 +112,13 @@ class Assembly:
         """Blocks that will be replaced. What cannot be read stays where it is."""
         found = []
         for block in self._blocks(wanted, peers):
-            axis, values = block.axis, np.stack(block.columns)
-            found.append(Rows(key_ids, axis.steps, axis.times, axis.arrivals, values))
+            axis = block.axis
+            found.append(Rows(key_ids, axis.steps, axis.times, axis.arrivals, block.values))
         return found
 
-    def _blocks(self, wanted: Wanted, peers: Sequence[sa.Row[Any]]) -> Iterable[block_store.Block]:
+    def _blocks(
+        self, wanted: Wanted, peers: Sequence[sa.Row[Any]]
+    ) -> Iterable[block_store.Decoded]:
         load = block_store.load(self._tx, self._run_id, wanted, peers, self.damaged.append)
         for block in load:
             self.replaced.setdefault(wanted.number, []).append(block.block_no)
@@ -128,7 +130,7 @@ class Assembly:
         columns = [_named(part) for part in loose]
         for block in self._blocks(Wanted(SCATTERED, 1, [0]), peers):
             axis = block.axis
-            columns.append((axis.keys, axis.steps, axis.times, axis.arrivals, block.columns[0]))
+            columns.append((axis.keys, axis.steps, axis.times, axis.arrivals, block.values[0]))
         if not columns:
             return
         keys, steps, times, arrivals, values = (

@@ -10,8 +10,8 @@ import numpy as np
 import sqlalchemy as sa
 
 from runwire_server.metrics import blocks
-from runwire_server.metrics.blocks import Axis, BlockDamaged, BlockOrigin
-from runwire_server.metrics.frames import INT, Floats, Ints
+from runwire_server.metrics.blocks import Axis, BlockDamaged, BlockOrigin, Part
+from runwire_server.metrics.frames import FLOAT, INT, Floats, Ints
 from runwire_server.metrics.outstanding import PLACE_BITS
 from runwire_server.metrics.rows import Rows
 from runwire_server.retry import TransactionConflict
@@ -32,7 +32,28 @@ class Block(NamedTuple):
 
     block_no: int
     axis: Axis
-    columns: list[Floats]
+    columns: list[tuple[Part, int]]  # a part, and the place in it
+
+    def decode(self, column: int, into: Floats) -> None:
+        """One of the columns. Raises ``BlockDamaged``."""
+        part, place = self.columns[column]
+        part.decode(place, into)
+
+
+class Decoded(NamedTuple):
+    """The same with its values, [column, row]."""
+
+    block_no: int
+    axis: Axis
+    values: Floats
+
+    @classmethod
+    def of(cls, block: Block) -> Decoded:
+        """Raises ``BlockDamaged``."""
+        values = np.empty((len(block.columns), len(block.axis.steps)), FLOAT)
+        for column, into in enumerate(values):
+            block.decode(column, into)
+        return cls(block.block_no, block.axis, values)
 
 
 def set_id(key_ids: Ints) -> int:
@@ -72,15 +93,15 @@ class Wanted(NamedTuple):
     places: Sequence[int]
 
 
-def load(
+def opened(
     tx: Transaction,
     run_id: str,
     wanted: Wanted,
     found: Sequence[sa.Row[Any]],
     damaged: Callable[[BlockDamaged], None],
 ) -> Iterator[Block]:
-    """Blocks of a set (rows of ``listed``). Those that cannot be read are left out, and
-    ``damaged`` is told."""
+    """Blocks of a set (rows of ``listed``), whose columns are decoded when they are asked
+    for. Those that cannot be read are left out, and ``damaged`` is told."""
     for start in range(0, len(found), _FETCH):
         group = found[start : start + _FETCH]
         axes = _axes(tx, run_id, wanted.number, [row.block_no for row in group])
@@ -92,6 +113,23 @@ def load(
                 yield Block(row.block_no, axis, _columns(origin, row, wanted, parts))
             except BlockDamaged as error:
                 damaged(error)
+
+
+def load(
+    tx: Transaction,
+    run_id: str,
+    wanted: Wanted,
+    found: Sequence[sa.Row[Any]],
+    damaged: Callable[[BlockDamaged], None],
+) -> Iterator[Decoded]:
+    """As ``opened``, all of it decoded."""
+    for block in opened(tx, run_id, wanted, found, damaged):
+        try:
+            decoded = Decoded.of(block)
+        except BlockDamaged as error:
+            damaged(error)
+        else:
+            yield decoded
 
 
 def _axes(tx: Transaction, run_id: str, number: int, block_nos: list[int]) -> dict[int, bytes]:
@@ -127,17 +165,18 @@ def _columns(
     row: sa.Row[Any],
     wanted: Wanted,
     parts: dict[tuple[int, int], bytes],
-) -> list[Floats]:
+) -> list[tuple[Part, int]]:
     by_part: dict[int, list[int]] = {}
     for place in wanted.places:
         by_part.setdefault(place // row.width, []).append(place % row.width)
-    found: list[Floats] = []
+    found: list[tuple[Part, int]] = []
     for part, inside in by_part.items():  # in the order of the places, which ascend
         columns = min(row.width, wanted.key_count - part * row.width)
         at = origin._replace(part=part)
         if (row.block_no, part) not in parts:
             raise BlockDamaged(at, "it is missing")
-        found += blocks.decode_part(parts[row.block_no, part], at, row.rows, columns, inside)
+        opened = Part(parts[row.block_no, part], at, row.rows, columns)
+        found += [(opened, place) for place in inside]
     return found
 
 
@@ -186,9 +225,11 @@ def _verify(
     for part, payload in enumerate(parts):
         columns = values[part * width : (part + 1) * width]
         at = origin._replace(part=part)
-        found = blocks.decode_part(payload, at, rows, len(columns), range(len(columns)))
-        if any(a.tobytes() != b.tobytes() for a, b in zip(columns, found, strict=True)):
-            raise BlockDamaged(at, "the codec changed it")
+        opened, found = Part(payload, at, rows, len(columns)), np.empty(rows, FLOAT)
+        for place, column in enumerate(columns):
+            opened.decode(place, found)
+            if column.tobytes() != found.tobytes():
+                raise BlockDamaged(at, "the codec changed it")
 
 
 def insert(tx: Transaction, first_no: int, made: Sequence[NewBlock]) -> None:
@@ -219,10 +260,10 @@ def delete(tx: Transaction, run_id: str, numbers: Iterable[tuple[int, Collection
             raise TransactionConflict(what="another server folded the same blocks")
 
 
-def scattered_rows(block: Block, keys: Ints) -> Iterator[Rows]:
+def scattered_rows(block: Decoded, keys: Ints) -> Iterator[Rows]:
     """Of each of these keys, its rows in a block whose rows name their key and come in
     the order of the keys."""
-    axis, column = block.axis, block.columns[0]
+    axis, column = block.axis, block.values[0]
     named = np.empty(0, INT) if axis.keys is None else axis.keys
     starts, ends = np.searchsorted(named, keys), np.searchsorted(named, keys, "right")
     for key, start, end in zip(keys, starts.tolist(), ends.tolist(), strict=True):

@@ -17,7 +17,6 @@ from runwire_server.store.database import Transaction
 from runwire_server.store.tables import metric_keys, metric_summaries
 
 _NONE = np.empty(0, INT)
-_CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +113,17 @@ class Admission:
         """Make sure that the keys are in metric_keys; the names that are stored there.
 
         Another transaction may add the same keys: each inserts in the order of the
-        key, so that none waits in a circle, and looks afterwards who was first.
+        key, so that none waits in a circle, and looks who was first where it was not alone.
         """
         stored = self._stored_names(list(names))
         missing = sorted(names.keys() - stored.keys())
         if missing:
             insert = self._tx.insert(metric_keys).on_conflict_do_nothing()
-            self._tx.execute(insert, [{"key_id": key, "name": names[key]} for key in missing])
-            stored |= self._stored_names(missing)
+            rows = [(key, names[key]) for key in missing]
+            added = self._tx.execute_many(insert, ("key_id", "name"), rows)
+            stored |= dict(rows) if added == len(rows) else self._stored_names(missing)
         return stored
 
     def _stored_names(self, key_ids: list[int]) -> dict[int, str]:
-        found: dict[int, str] = {}
-        for start in range(0, len(key_ids), _CHUNK):
-            query = sa.select(metric_keys.c.key_id, metric_keys.c.name).where(
-                metric_keys.c.key_id.in_(key_ids[start : start + _CHUNK])
-            )
-            found |= {row.key_id: row.name for row in self._tx.execute(query)}
-        return found
+        query = sa.select(metric_keys.c.key_id, metric_keys.c.name)
+        return dict(self._tx.tuples(query.where(self._tx.among(metric_keys.c.key_id, key_ids))))

@@ -17,13 +17,14 @@ from runwire.v1.common_pb2 import Fault
 from runwire.v1.metric_pb2 import WriteAck
 from runwire.v1.run_pb2 import Run
 
-from runwire_server.errors import Deleted, NotFound, RunSealed, SequenceGap, ServiceError
+from runwire_server.errors import Deleted, Diverged, NotFound, RunSealed, SequenceGap, ServiceError
 from runwire_server.metrics import frames
 from runwire_server.metrics.catalogue import Admission, Catalogue
 from runwire_server.metrics.columns import Columns
 from runwire_server.metrics.intake import Entry, Points
 from runwire_server.retry import TransactionConflict
 from runwire_server.store import run as run_store
+from runwire_server.store import run_change
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import experiments, metric_frames, metric_writers, runs
 
@@ -212,6 +213,8 @@ class Group:
         writer = writer or _Writer()
         if entry.sequence > writer.committed + 1:
             raise SequenceGap(entry.sequence, writer.committed)
+        if entry.sequence and entry.after_position not in (None, writer.position):
+            raise Diverged(entry.sequence, writer.committed, writer.position)
         return run, writer
 
     def _write_points(self, entries: list[Entry]) -> None:
@@ -274,6 +277,8 @@ class Group:
     def _write_entries(self, entry: Entry) -> None:
         """Params, tags and inputs; what was removed first may be set again in the same batch."""
         tx, run_id = self._tx, entry.run_id
+        if entry.removed_tags or entry.params or entry.tags or entry.inputs:
+            run_change.note(tx, run_id)
         faults: list[tuple[str, Fault]] = []
         if entry.removed_tags:
             run_store.remove_tags(tx, run_id, entry.removed_tags)
@@ -329,6 +334,9 @@ class Group:
         ]
         if touched:
             self._tx.execute(_TOUCH_RUNS, touched)
+        for run_id, run in self._runs.items():
+            if run.touched and run.state == Run.STATE_LOST:
+                run_change.note(self._tx, run_id)
         for run_id in _sorted_pending(self._runs.items()):
             run_store.finish_if_reached(self._tx, run_id)
 

@@ -15,29 +15,35 @@ from runwire.v1.metric_service_pb2 import (
     ListSeriesResponse,
     MetricStorage,
     ReadSeriesRequest,
+    TailSeriesRequest,
     WriteAdvice,
 )
 
 from runwire_server.limits import LIMITS
-from runwire_server.metrics import intake, read, series, storage
+from runwire_server.metrics import intake, read, series, storage, tail
 from runwire_server.metrics.agenda import IDLE_S
 from runwire_server.metrics.backlog import Backlog
 from runwire_server.metrics.catalogue import Catalogue
 from runwire_server.metrics.columns import ColumnCache
 from runwire_server.metrics.commit import Committed
 from runwire_server.metrics.folder import Folder, Outcome
+from runwire_server.metrics.pacing import Pacing
+from runwire_server.metrics.pressure import Pressure
 from runwire_server.metrics.refresher import Refresher
 from runwire_server.metrics.summaries import Summaries
+from runwire_server.metrics.tail import Tail
 from runwire_server.metrics.writer import GroupWriter
 from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Database
+from runwire_server.store.live import Live
+from runwire_server.store.pulse import Pulse
 from runwire_server.store.tables import metric_writers
 
 QUEUE_BYTES = 64 << 20
 REFRESH_DELAY_S = 1.5
 # A stream's share of the queue: 16 batches of 512 KiB.
 MAX_UNACKED_BATCHES = 16
-ADVISED_BATCH_BYTES = 512 << 10
+ADVISED_BATCH_BYTES = 1 << 20
 # The queue may be this full before writers are asked to slow down, to at most:
 CALM_FILL = 0.25
 MAX_INTERVAL_S = 2.0
@@ -68,10 +74,13 @@ class Engine:
         self._columns = ColumnCache()
         self._backlog = Backlog(queue_bytes)
         self._summaries = Summaries(db)
-        self._refresher = Refresher(self._summaries, refresh_delay_s)
-        self._folder = Folder(db, self._summaries, idle_s=fold_idle_s)
+        self._pressure = Pressure()
+        self._refresher = Refresher(self._summaries, self._pressure, refresh_delay_s)
+        self._folder = Folder(db, self._summaries, self._pressure, idle_s=fold_idle_s)
         self._writer = GroupWriter(db, self._backlog, Catalogue(max_series), self._remember)
+        self._pulse = Pulse(lambda run_ids: tail.heads(db, run_ids), "runwire-tails")
         self._stop_requested: OrderedDict[str, bool] = OrderedDict()
+        self._pacing = Pacing()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -85,6 +94,7 @@ class Engine:
         self._writer.join()
         self._refresher.close()
         self._folder.close()
+        self._pulse.close()
 
     def submit(
         self,
@@ -121,8 +131,10 @@ class Engine:
         )
         # In tenths, so that a queue that breathes does not change the advice each time.
         strain = round(10 * (self._backlog.fill - CALM_FILL) / (1 - CALM_FILL)) / 10
-        if strain > 0:
-            advice.min_interval.FromMilliseconds(int(strain * MAX_INTERVAL_S * 1000))
+        with self._lock:
+            interval_s = max(strain * MAX_INTERVAL_S, self._pacing.interval_s(run_id))
+        if interval_s > 0:
+            advice.min_interval.FromMilliseconds(int(interval_s * 1000))
         return advice
 
     def writer(self, run_id: str, writer_id: str) -> tuple[int, int]:
@@ -149,6 +161,12 @@ class Engine:
     def read_series(self, request: ReadSeriesRequest) -> Iterator[bytes]:
         """As ``read.read_series``."""
         return read.read_series(self._db, self._summaries, request)
+
+    def tail_series(
+        self, request: TailSeriesRequest, drain: threading.Event, lasts_s: float
+    ) -> Live[bytes]:
+        """A call that follows runs; see ``Live`` and ``Tail`` for what it raises."""
+        return Live(Tail(self._db, request), self._pulse, drain, lasts_s)
 
     def compact(self, run_id: str) -> CompactMetricsResponse:
         """Fold a run and remove its folded frames, as much as fits in ``COMPACT_S``.
@@ -179,10 +197,13 @@ class Engine:
 
     def _remember(self, committed: Committed) -> None:
         with self._lock:
+            self._pacing.note(committed.got)
             for run_id, stop_requested in committed.stop_requested.items():
                 self._stop_requested[run_id] = stop_requested
                 self._stop_requested.move_to_end(run_id)
             while len(self._stop_requested) > _REMEMBERED_RUNS:
                 self._stop_requested.popitem(last=False)
+        self._pulse.ring()
+        self._pressure.note(sum(committed.got.values()))
         self._refresher.note(committed.got)
         self._folder.note(committed.got)

@@ -54,7 +54,7 @@ class Fold:
         for error in made.damaged:
             log.error("%s; it is left as it is", error)
         if until > after or made.made:
-            with self._db.write() as tx:
+            with self._db.write_alone() as tx:
                 self._store(tx, run_id, (after, until), made, damaged)
         return bool(until == last and (made.complete or not made.made))
 

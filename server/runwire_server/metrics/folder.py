@@ -16,6 +16,7 @@ from runwire_server.metrics.agenda import IDLE_S, SWEEP_S, Act, Agenda, Task
 from runwire_server.metrics.alone import Alone
 from runwire_server.metrics.fold import Fold
 from runwire_server.metrics.lease import PATIENCE_S, LeaseLost, Leases
+from runwire_server.metrics.pressure import Pressure
 from runwire_server.metrics.summaries import Summaries
 from runwire_server.metrics.trim import KEEP_S, trim_frames
 from runwire_server.store.database import Database
@@ -23,13 +24,13 @@ from runwire_server.store.tables import metric_frames, runs
 
 log = logging.getLogger("runwire.metrics")
 
-# It may use this part of a core: the more there is to fold, the longer it waits.
+# It may use this part of a core: the more there is to fold, the longer it rests.
 DUTY = 0.4
 _PAGE = 500
 
 
-# One run folds for so long before others get their turn.
-SHARE_S = 2.0
+# One run folds for so long before others get their turn; and so long while much comes in.
+SHARE_S, SMALL_SHARE_S = 2.0, 0.2
 
 
 class Outcome(enum.Enum):
@@ -42,9 +43,15 @@ class Folder:
     """Folds the runs it is told of. ``idle_s`` and ``keep_s``: see ``IDLE_S``, ``KEEP_S``."""
 
     def __init__(
-        self, db: Database, summaries: Summaries, *, idle_s: float = IDLE_S, keep_s: float = KEEP_S
+        self,
+        db: Database,
+        summaries: Summaries,
+        pressure: Pressure,
+        *,
+        idle_s: float = IDLE_S,
+        keep_s: float = KEEP_S,
     ):
-        self._db, self._summaries = db, summaries
+        self._db, self._summaries, self._pressure = db, summaries, pressure
         self._keep_s = keep_s
         self._leases = Leases(db)
         self._fold = Fold(db, self._leases)
@@ -83,7 +90,9 @@ class Folder:
         return outcome
 
     def _fold_until(self, run_id: str, deadline: float, *, thorough: bool) -> Outcome:
-        self._summaries.refresh_run(run_id)
+        while not self._summaries.advance(run_id):
+            if self._closed or time.monotonic() >= deadline:
+                return Outcome.MORE
         try:
             with self._alone(run_id):
                 if not self._leases.take(run_id):
@@ -105,7 +114,7 @@ class Folder:
                 self._put(task, PATIENCE_S)
             except Exception:  # one run's trouble must not end the thread for all
                 log.exception("%s of run %r failed", task.act, task.run_id)
-            self._rest((time.monotonic() - started) * (1 / DUTY - 1))
+            self._rest(self._pressure.rest_s(time.monotonic() - started, DUTY))
 
     def _next(self) -> Task | None:
         """Wait for something to be due; None: closed."""
@@ -127,7 +136,8 @@ class Folder:
             self._fold_some(task)
 
     def _fold_some(self, task: Task) -> None:
-        deadline = time.monotonic() + SHARE_S
+        share_s = SMALL_SHARE_S if self._pressure.is_high else SHARE_S
+        deadline = time.monotonic() + share_s
         outcome = self._fold_until(task.run_id, deadline, thorough=task.act is Act.SETTLE)
         if outcome is Outcome.DONE:
             self._put(Task(Act.TRIM, task.run_id), self._keep_s)

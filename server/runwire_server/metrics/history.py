@@ -17,8 +17,8 @@ from runwire_server.metrics.rows import Rows
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import metric_blocks
 
-# Rows of whole blocks in memory at a time, unless those of one arrival are more.
-MAX_ROWS = 1 << 18
+# Points of whole blocks in memory at a time, unless those of one arrival are more.
+MAX_POINTS = 1 << 20
 
 
 class Stretch(NamedTuple):
@@ -38,11 +38,11 @@ def read_stretch(
     listed = block_store.listed(tx, run_id, metric_blocks.c.last_arrival > after)
     if not listed:
         return None
-    until = _until(listed)
     places = {SCATTERED: [0]}
     sets = block_store.key_sets(tx, run_id)
     for number, named in sets.items():
         places[number] = np.flatnonzero(np.isin(named, wanted)).tolist()
+    until = _until(listed, {number: len(some) for number, some in places.items()})
     damaged: list[BlockDamaged] = []
     parts: list[Rows] = []
     for number in dict.fromkeys(row.set_id for row in listed):
@@ -57,25 +57,27 @@ def read_stretch(
     )
 
 
-def _until(listed: Sequence[sa.Row[Any]]) -> int:
-    """Where to stop, so that the blocks that reach in are not too many."""
-    ends = sorted({row.last_arrival for row in listed})
-    best = ends[0]
-    for end in ends:
-        if sum(row.rows for row in listed if row.first_arrival <= end) > MAX_ROWS:
-            break
-        best = end
-    return int(best)
+def _until(listed: Sequence[sa.Row[Any]], widths: dict[int, int]) -> int:
+    """Where to stop, so that the blocks that reach in are not too many. ``widths``: wanted
+    columns of each set."""
+    firsts = np.array([row.first_arrival for row in listed], INT)
+    sizes = np.array([row.rows * widths.get(row.set_id, 0) for row in listed], INT)
+    order = np.argsort(firsts, kind="stable")
+    held = np.cumsum(sizes[order])
+    ends = np.unique(np.array([row.last_arrival for row in listed], INT))
+    inside = held[np.searchsorted(firsts[order], ends, "right") - 1]
+    fit = np.flatnonzero(inside <= MAX_POINTS)
+    return int(ends[fit[-1] if len(fit) else 0])
 
 
 def _rows(
-    block: block_store.Block, number: int, sets: dict[int, Ints], columns: Wanted, wanted: Ints
+    block: block_store.Decoded, number: int, sets: dict[int, Ints], columns: Wanted, wanted: Ints
 ) -> Iterable[Rows]:
     if number == SCATTERED:
         return block_store.scattered_rows(block, wanted)
     axis = block.axis
     key_ids = sets[number][list(columns.places)]
-    return [Rows(key_ids, axis.steps, axis.times, axis.arrivals, np.stack(block.columns))]
+    return [Rows(key_ids, axis.steps, axis.times, axis.arrivals, block.values)]
 
 
 def _arrived(part: Rows, after: int, until: int) -> Iterable[Rows]:

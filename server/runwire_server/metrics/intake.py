@@ -87,6 +87,7 @@ class Entry:
     writer_id: str  # empty: a heartbeat without a writer
     sequence: int  # 0: a heartbeat
     position: int = 0
+    after_position: int | None = None
     points: Points | None = None
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -125,6 +126,8 @@ def prepare(
     if sequence < 1:
         raise FieldInvalid("batch.sequence", "counts from 1")
     entry = Entry(run_id, writer_id, sequence, batch.position)
+    if batch.HasField("after_position"):
+        entry.after_position = batch.after_position
     entry.points = _points(run_id, batch, with_names(names, batch.series), cache, entry.refusals)
     entry.params, entry.tags = dict(batch.params), dict(batch.tags)
     # No database stores a NUL, and one of them refuses to look for it.
@@ -135,10 +138,14 @@ def prepare(
 
 
 def with_names(names: Mapping[int, str], declared: Iterable[SeriesName]) -> Mapping[int, str]:
-    """The names with these added; names itself where there is nothing to add.
+    """The names with these added; names itself where there is nothing to add. Raises as
+    ``new_names``."""
+    added = new_names(names, declared)
+    return {**names, **added} if added else names
 
-    Raises ``FieldInvalid`` where an id gets another key.
-    """
+
+def new_names(names: Mapping[int, str], declared: Iterable[SeriesName]) -> dict[int, str]:
+    """Those of these that names lacks. Raises ``FieldInvalid`` where an id gets another key."""
     added: dict[int, str] = {}
     for series in declared:
         known = names.get(series.id, added.get(series.id))
@@ -149,7 +156,7 @@ def with_names(names: Mapping[int, str], declared: Iterable[SeriesName]) -> Mapp
                 "series",
                 f"id {series.id} names {known[:80]!r} and cannot name {series.key[:80]!r}",
             )
-    return {**names, **added} if added else names
+    return added
 
 
 def check_ids(run_id: str, writer_id: str) -> None:

@@ -36,7 +36,7 @@ def purge_metrics(db: Database, run_id: str) -> None:
 
 
 def _in_transaction(db: Database, step: Callable[[Transaction], bool]) -> bool:
-    with db.write() as tx:
+    with db.write_alone() as tx:
         return step(tx)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import google_crc32c
@@ -11,17 +12,21 @@ from runwire.v1.metric_service_pb2 import ReadSeriesRequest
 
 from runwire_server.errors import FieldInvalid
 from runwire_server.metrics.reduce import Range
+from runwire_server.metrics.wire import read_varint, varint
 
-_VERSION = 2
+_VERSION = 3
 _TOKEN = struct.Struct("<B8sIQB")
+# The runs of a read whose tokens tell ``until``: 2 KiB or less in each response.
+MAX_TOLD = 256
 _BOUND_BYTES = 16  # a relative time can lie outside of int64
 
 
 class Place(NamedTuple):
     """``sent`` rows of a series were answered, or all of it (``done``).
 
-    ``range`` is what the buckets of the request cover. It comes back with the token, so
-    that points that arrive meanwhile move no edge.
+    ``range`` is what the buckets of the request cover, ``until`` the last arrival that the
+    read sees of each run. They come back with the token, so that points that arrive
+    meanwhile move no edge, and are left to a tail that goes on from the read.
     """
 
     run: int  # index into the runs asked for
@@ -29,12 +34,14 @@ class Place(NamedTuple):
     sent: int
     done: bool
     range: Range
+    until: Sequence[int]  # empty where the runs are too many to tell
 
 
 def encode(place: Place, digest: bytes) -> bytes:
     """``digest``: of the request, whose token this is."""
     body = _TOKEN.pack(_VERSION, digest, place.run, place.sent, place.done)
     body += b"".join(bound.to_bytes(_BOUND_BYTES, "little", signed=True) for bound in place.range)
+    body += varint(len(place.until)) + b"".join(map(varint, place.until))
     body += place.key.encode()
     return body + _checksum(body)
 
@@ -53,12 +60,25 @@ def decode(token: bytes, digest: bytes) -> Place:
         for at in (_TOKEN.size, _TOKEN.size + _BOUND_BYTES)
     )
     try:
-        key = body[start:].decode()
-    except UnicodeDecodeError as error:
+        until, rest = _until(body[start:])
+        key = rest.decode()
+    except ValueError as error:
         raise damaged() from error
     if "\x00" in key or low >= high:
         raise damaged()
-    return Place(run, key, sent, bool(done), Range(low, high))
+    return Place(run, key, sent, bool(done), Range(low, high), until)
+
+
+def _until(data: bytes) -> tuple[list[int], bytes]:
+    """The arrivals, and what stands behind them. Raises ``ValueError``."""
+    count, at = read_varint(data, 0)
+    if count > MAX_TOLD:
+        raise ValueError("too many")
+    until = []
+    for _ in range(count):
+        number, at = read_varint(data, at)
+        until.append(number)
+    return until, data[at:]
 
 
 def damaged() -> FieldInvalid:

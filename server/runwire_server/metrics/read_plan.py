@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from runwire.v1.metric_service_pb2 import ReadSeriesRequest, SeriesSelector
+from runwire.v1.metric_service_pb2 import ReadSeriesRequest
 
 from runwire_server.errors import FieldInvalid
 from runwire_server.metrics import read_place
@@ -20,13 +20,11 @@ from runwire_server.metrics.reduce import (
     Range,
     Reducer,
 )
+from runwire_server.metrics.selection import Selection
 from runwire_server.metrics.series import extent
 from runwire_server.metrics.window import Window
 from runwire_server.store.database import Transaction
 
-MAX_RUNS = 10_000
-MAX_KEYS = 10_000
-MAX_PREFIXES = 100
 MAX_REDUCED = 1_000_000
 # For a reduction that says no number: more than a screen has columns.
 DEFAULT_REDUCED = 2_000
@@ -38,9 +36,7 @@ _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 class Plan:
     """A checked request."""
 
-    run_ids: list[str]
-    keys: list[str]
-    prefixes: list[str]
+    selection: Selection
     by_time: bool
     relative: bool  # bounds count from each run's start
     start: int | None
@@ -53,17 +49,14 @@ class Plan:
     @classmethod
     def of(cls, request: ReadSeriesRequest) -> Plan:
         """Raises ``FieldInvalid``."""
-        select = request.select
-        _check(select)
+        selection = Selection.of(request.select)
         reduce = request.reduce
         if reduce == ReadSeriesRequest.REDUCE_UNSPECIFIED and not request.max_points:
             reduce = ReadSeriesRequest.REDUCE_NONE
         relative = request.axis == ReadSeriesRequest.AXIS_RELATIVE_TIME
         digest = read_place.digest_of(request)
         return cls(
-            run_ids=list(dict.fromkeys(select.run_ids)),
-            keys=list(dict.fromkeys(select.keys)),
-            prefixes=list(select.key_prefixes),
+            selection=selection,
             by_time=relative or request.axis == ReadSeriesRequest.AXIS_TIME,
             relative=relative,
             start=request.range_start if request.HasField("range_start") else None,
@@ -109,17 +102,20 @@ class Plan:
         origins = {run.run_id: self.origin(run) for run in found}
         extents = [
             (row.least - origins[row.run_id], row.greatest - origins[row.run_id])
-            for row in extent(tx, self.run_ids, self.keys, self.prefixes, by_time=self.by_time)
+            for row in extent(tx, self.selection, by_time=self.by_time)
         ]
         if not extents:
             return Range(0, 1)
         return Range(min(low for low, _ in extents), max(high for _, high in extents) + 1)
 
-    def window(self, run: sa.Row[Any], range: Range) -> Window:
-        """What is wanted of a run, in its own times or steps. Of a reduced read no more than
-        its buckets cover."""
-        start, end = (range.start, range.end) if self.reduces else (self.start, self.end)
-        return _window(self.by_time, start, end, self.origin(run))
+    def window(self, run: sa.Row[Any], range: Range, until: int) -> Window:
+        """What is wanted of a run, in its own times or steps, of what arrived up to ``until``.
+        Of a reduced read no more than its buckets cover: these reach further where nothing was
+        asked for."""
+        start, end = self.start, self.end
+        if self.reduces:
+            start, end = range.start, range.end if end is None else min(range.end, end)
+        return replace(_window(self.by_time, start, end, self.origin(run)), until=until)
 
     def grid(self, range: Range) -> Grid:
         return Grid.over(range, max(1, self.max_points // (POINTS_A_BUCKET if self.shape else 1)))
@@ -141,19 +137,6 @@ def _max_points(asked: int, reduce: ReadSeriesRequest.Reduce) -> int:
     if reduce == ReadSeriesRequest.REDUCE_SHAPE and 0 < asked < POINTS_A_BUCKET:
         raise FieldInvalid("max_points", f"REDUCE_SHAPE needs {POINTS_A_BUCKET} at least")
     return asked or DEFAULT_REDUCED
-
-
-def _check(select: SeriesSelector) -> None:
-    _check_count("select.run_ids", len(select.run_ids), 1, MAX_RUNS)
-    _check_count("select.keys", len(select.keys), 0, MAX_KEYS)
-    _check_count("select.key_prefixes", len(select.key_prefixes), 0, MAX_PREFIXES)
-    if any("\x00" in text for text in (*select.keys, *select.key_prefixes)):
-        raise FieldInvalid("select", "a key never holds a NUL character")
-
-
-def _check_count(field: str, count: int, least: int, most: int) -> None:
-    if not least <= count <= most:
-        raise FieldInvalid(field, f"must have {least} to {most} entries, not {count}")
 
 
 def _window(by_time: bool, start: int | None, end: int | None, origin: int) -> Window:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from runwire_server.metrics.frames import INT, Floats, Ints
 from runwire_server.metrics.rows import Places
-from runwire_server.metrics.sheets import Columns
+from runwire_server.metrics.stretch import NO_POINTS, Columns
 
 # First, least, greatest and last.
 POINTS_A_BUCKET = 4
@@ -94,11 +95,14 @@ class Grid:
 
 class Cut(NamedTuple):
     """Rows in groups: ``numbers`` of the buckets, the row with which each starts, and the one
-    before which it ends."""
+    before which it ends. ``width``: the rows of each but the first and the last; 0 where they
+    differ."""
 
     numbers: Ints
     starts: Places
     ends: Places
+    counts: Ints
+    width: int
 
     @classmethod
     def of(cls, numbers: Ints) -> Cut:
@@ -107,7 +111,10 @@ class Cut(NamedTuple):
         first, last = [[0], [len(numbers)]] if len(numbers) else [[], []]
         ends = np.concatenate((starts, np.array(last, np.intp)))
         starts = np.concatenate((np.array(first, np.intp), starts))
-        return cls(numbers[starts], starts, ends)
+        counts = ends - starts
+        inner = counts[1:-1]
+        alike = len(inner) and (inner == inner[0]).all()
+        return cls(numbers[starts], starts, ends, counts, int(inner[0]) if alike else 0)
 
 
 class Cutter:
@@ -127,28 +134,55 @@ class Cutter:
 
 
 class Reducer:
-    """Takes a series part by part. Up to ``whole`` points stay as they are; None: none do."""
+    """Takes a series part by part. Up to ``whole`` points stay as they are; None: none do.
+
+    Holds what the parts come to: of a bucket that goes over several of them, once for each.
+    """
 
     def __init__(self, cutter: Cutter, whole: int | None, *, to_shape: bool):
-        self._cutter, self._whole, self._to_shape = cutter, whole, to_shape
+        self._cutter, self._to_shape = cutter, to_shape
+        self._whole = -1 if whole is None else whole
         self._count = 0
-        self._rows: Columns | Buckets | None = None
+        self._parts: list[Any] = []
+        self._reduces = False  # and the parts are reduced
+        self._last: int | None = None  # their last bucket
+        self._overlap = False  # some bucket goes over several parts
 
-    def add(self, points: Columns) -> Columns | Buckets:
-        """What all parts up to this one come to."""
+    def add(self, points: Columns) -> None:
         self._count += len(points.steps)
-        held = self._rows
-        if not isinstance(held, Buckets):
-            points = points if held is None else join(held, points)
-            held = None
-        if self._whole is not None and self._count <= self._whole:
-            self._rows = points
-        elif self._to_shape:
-            self._rows = shape(points, self._cutter.cut(points))
-        else:
-            made = buckets(points.values, self._cutter.cut(points))
-            self._rows = made if held is None else merge(join(held, made))
-        return self._rows
+        if self._count <= self._whole:
+            self._parts.append(points)
+            return
+        if not self._reduces:
+            points, self._parts, self._reduces = join(*self._parts, points), [], True
+        cut = self._cutter.cut(points)
+        if len(cut.numbers):
+            self._overlap = self._overlap or self._last == int(cut.numbers[0])
+            self._last = int(cut.numbers[-1])
+        self._parts.append(self._reduced(points, cut))
+
+    def rows(self) -> Columns | Buckets:
+        """What all parts come to."""
+        if not self._parts:
+            self.add(NO_POINTS)
+        made: Columns | Buckets = join(*self._parts)
+        if not self._overlap:
+            return made
+        return merge(made) if isinstance(made, Buckets) else self._shape_again(made)
+
+    def _shape_again(self, made: Columns) -> Columns:
+        """Only where parts meet: of a bucket in several of them each has a few rows there.
+        Of other buckets, whole or in part, all rows stay."""
+        seams = np.cumsum([len(part.steps) for part in self._parts])
+        near = (seams[:, np.newaxis] + np.arange(-POINTS_A_BUCKET, POINTS_A_BUCKET)).ravel()
+        near = np.unique(near[(near >= 0) & (near < len(made.steps))])
+        some = made.take(near)
+        kept = np.ones(len(made.steps), bool)
+        kept[near] = _kept(some, self._cutter.cut(some))
+        return made.take(np.flatnonzero(kept))
+
+    def _reduced(self, points: Columns, cut: Cut) -> Columns | Buckets:
+        return shape(points, cut) if self._to_shape else buckets(points.values, cut)
 
 
 def buckets(values: Floats, cut: Cut) -> Buckets:
@@ -165,7 +199,7 @@ def buckets(values: Floats, cut: Cut) -> Buckets:
         non_finite = np.add.reduceat((~finite).astype(INT), cut.starts)
     return Buckets(
         cut.numbers,
-        cut.ends - cut.starts,
+        cut.counts,
         values[cut.starts],
         values[cut.ends - 1],
         np.minimum.reduceat(low, cut.starts),
@@ -198,19 +232,34 @@ def shape(points: Columns, cut: Cut) -> Columns:
     VLDB 2014). Of equal values the first is taken; NaN and infinities are neither least
     nor greatest.
     """
-    finite = np.isfinite(points.values)
-    low, high = np.where(finite, points.values, np.inf), np.where(finite, points.values, -np.inf)
+    return points.take(np.flatnonzero(_kept(points, cut)))
+
+
+def _kept(points: Columns, cut: Cut) -> npt.NDArray[np.bool_]:
+    """Which points ``shape`` keeps."""
+    low = high = points.values
+    finite = np.isfinite(low)
+    if not finite.all():
+        low, high = np.where(finite, low, np.inf), np.where(finite, high, -np.inf)
     kept = np.zeros(len(points.values), bool)
     kept[cut.starts] = True
     kept[cut.ends - 1] = True
-    kept[_firsts(low, np.minimum.reduceat(low, cut.starts), cut)] = True
-    kept[_firsts(high, np.maximum.reduceat(high, cut.starts), cut)] = True
-    return points.take(np.flatnonzero(kept))
+    kept[_firsts(low, cut, np.ndarray.argmin, np.minimum)] = True
+    kept[_firsts(high, cut, np.ndarray.argmax, np.maximum)] = True
+    return kept
 
 
-def _firsts(values: Floats, wanted: Floats, cut: Cut) -> Places:
-    """The first row of each group that has the group's wanted value."""
-    hits = np.flatnonzero(values == np.repeat(wanted, cut.ends - cut.starts))
+def _firsts(values: Floats, cut: Cut, place_of: Any, extreme: np.ufunc) -> Places:
+    """The first row of each group that has the group's least or greatest value."""
+    if cut.width:
+        start, end = cut.ends[0], cut.starts[-1]
+        found = cut.starts.copy()
+        found[0] += place_of(values[:start])
+        found[1:-1] += place_of(values[start:end].reshape(-1, cut.width), axis=1)
+        found[-1] += place_of(values[end:])
+        return found
+    wanted = extreme.reduceat(values, cut.starts)
+    hits = np.flatnonzero(values == np.repeat(wanted, cut.counts))
     return hits[np.searchsorted(hits, cut.starts)]
 
 
@@ -225,12 +274,14 @@ def _sums(values: Floats, starts: Places) -> Floats:
     return sums
 
 
-def join(held: Rows, more: Rows) -> Rows:
+def join(*parts: Rows) -> Rows:
     """Rows of one kind behind one another."""
-    made: Any = map(np.concatenate, zip(held, more, strict=True))
-    return type(held)(*made)
+    if len(parts) == 1:
+        return parts[0]
+    made: Any = map(np.concatenate, zip(*parts, strict=True))
+    return type(parts[0])(*made)
 
 
-def part_of(rows: Rows, start: int, end: int) -> Rows:
+def part_of(rows: Rows, start: int, end: int | None = None) -> Rows:
     made: Any = (column[start:end] for column in rows)
     return type(rows)(*made)

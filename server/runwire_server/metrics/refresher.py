@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable
 
 from runwire_server.errors import ServiceError
+from runwire_server.metrics.pressure import Pressure
 from runwire_server.metrics.summaries import Summaries
 
 log = logging.getLogger("runwire.metrics")
 
-# It may use this part of a core: the more there is to sum up, the longer it waits.
+# It may use this part of a core: the more there is to sum up, the longer it rests.
 DUTY = 0.2
 
 
 class Refresher:
     """Sums up runs that have been stale for ``delay_s``. It sleeps until there are any."""
 
-    def __init__(self, summaries: Summaries, delay_s: float):
-        self._summaries = summaries
+    def __init__(self, summaries: Summaries, pressure: Pressure, delay_s: float):
+        self._summaries, self._pressure = summaries, pressure
         self._delay_s = delay_s
         self._due: dict[str, float] = {}  # run id -> when to start, soonest first
+        self._unfinished: deque[str] = deque()  # more than a chunk at once: when none is due
         self._closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="runwire-summaries", daemon=True)
@@ -31,7 +34,7 @@ class Refresher:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish the run under way and stop. What stays stale is summed up when asked for."""
+        """Finish the chunk under way and stop. What stays stale is summed up when asked for."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -51,7 +54,7 @@ class Refresher:
         while (run_id := self._next()) is not None:
             started = time.monotonic()
             self._refresh(run_id)
-            self._rest((time.monotonic() - started) * (1 / DUTY - 1))
+            self._rest(self._pressure.rest_s(time.monotonic() - started, DUTY))
 
     def _note_left_over(self) -> None:
         """What a process before this one left stale."""
@@ -65,19 +68,19 @@ class Refresher:
         with self._changed:
             while not self._closed:
                 run_id = next(iter(self._due), None)
-                if run_id is None:
-                    self._changed.wait()
-                    continue
-                left = self._due[run_id] - time.monotonic()
-                if left <= 0:
+                left = None if run_id is None else self._due[run_id] - time.monotonic()
+                if run_id is not None and left is not None and left <= 0:
                     del self._due[run_id]
                     return run_id
+                if self._unfinished:
+                    return self._unfinished.popleft()
                 self._changed.wait(left)
         return None
 
     def _refresh(self, run_id: str) -> None:
         try:
-            self._summaries.refresh_run(run_id)
+            if not self._summaries.advance(run_id):
+                self._unfinished.append(run_id)
         except ServiceError as error:
             log.info("the summaries of run %s stay stale for now: %s", run_id, error)
             self.note([run_id])

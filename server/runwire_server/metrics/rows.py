@@ -28,6 +28,10 @@ class Rows(NamedTuple):
     def points(self) -> int:
         return int(self.values.size)
 
+    def fill(self, place: int, into: Floats) -> None:
+        """Write a column of values."""
+        into[:] = self.values[place]
+
     def take(self, places: Places | npt.NDArray[np.bool_] | slice) -> Rows:
         """Some of the rows."""
         return Rows(
@@ -50,6 +54,8 @@ def join(parts: Sequence[Rows]) -> Rows:
 
     Each key's values lie one behind the other in memory.
     """
+    if len(parts) == 1:
+        return parts[0]._replace(values=np.ascontiguousarray(parts[0].values))
     values = np.empty((len(parts[0].key_ids), sum(len(part.steps) for part in parts)), FLOAT)
     at = 0
     for part in parts:

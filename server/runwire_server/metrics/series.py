@@ -11,20 +11,27 @@ from runwire.v1.metric_service_pb2 import ListSeriesRequest, ListSeriesResponse
 
 from runwire_server.errors import Deleted, NotFound
 from runwire_server.metrics.keys import key_id
+from runwire_server.metrics.selection import Selection
 from runwire_server.store import page
 from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Database, Transaction
+from runwire_server.store.dialects import WrittenJoin
 from runwire_server.store.tables import metric_keys, metric_summaries, runs
 
 _NAN = float("nan")
 _IN = 1000
+# From this many series on a run's page is read from the names.
+VERY_MANY = 20_000
 
 
 def live_run(tx: Transaction, run_id: str, field: str = "run_id") -> sa.Row[Any]:
-    """The run's row (run_id, start_time, create_time). Raises ``NotFound``, ``Deleted``,
-    ``FieldInvalid``."""
+    """The run's row (run_id, start_time, create_time, last_arrival). Raises ``NotFound``,
+    ``Deleted``, ``FieldInvalid``."""
     check_run_id(field, run_id)
-    columns = (runs.c.run_id, runs.c.start_time, runs.c.create_time, runs.c.delete_time)
+    columns = [
+        runs.c[name]
+        for name in ("run_id", "start_time", "create_time", "delete_time", "last_arrival")
+    ]
     row = tx.execute(sa.select(*columns).where(runs.c.run_id == run_id)).one_or_none()
     if row is None:
         raise NotFound("run", run_id)
@@ -48,27 +55,43 @@ def select_series(
     given. Rows have ``name`` and the columns of metric_summaries.
     """
     name = metric_keys.c.name
-    ordered = name.collate(tx.bytewise)
     query = (
         sa.select(name, metric_summaries)
-        .join_from(metric_summaries, metric_keys, metric_keys.c.key_id == metric_summaries.c.key_id)
+        .select_from(_read_first(tx, run_id, keys))
         .where(metric_summaries.c.run_id == run_id, *_selected(keys, prefixes))
-        .order_by(ordered)
+        .order_by(name)
         .limit(limit)
     )
+    if len(prefixes) == 1 and prefixes[0] and not keys:
+        query = query.where(name >= prefixes[0], *_before_end(prefixes[0]))
     if after is not None:
-        query = query.where(ordered > after)
+        query = query.where(name > after)
     return tx.execute(query).all()
 
 
-def extent(
-    tx: Transaction,
-    run_ids: Sequence[str],
-    keys: Sequence[str],
-    prefixes: Sequence[str],
-    *,
-    by_time: bool,
-) -> Iterator[sa.Row[Any]]:
+def _read_first(tx: Transaction, run_id: str, keys: Sequence[str]) -> sa.FromClause:
+    """Of a run with very many series a page is found by walking the names in their order; of
+    others all are found and sorted, however many names there are."""
+    of_run: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(metric_summaries)
+    some = of_run.where(metric_summaries.c.run_id == run_id).limit(VERY_MANY).subquery()
+    count = tx.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    tx.join_as_written()
+    tables = (metric_summaries, metric_keys)
+    first, second = reversed(tables) if count == VERY_MANY and not keys else tables
+    return WrittenJoin(first, second, metric_keys.c.key_id == metric_summaries.c.key_id)
+
+
+def _before_end(prefix: str) -> list[sa.ColumnElement[bool]]:
+    """Before the first text that comes after all that begin with the prefix, by code points."""
+    stem = prefix.rstrip("\U0010ffff")
+    if not stem:
+        return []
+    following = ord(stem[-1]) + 1
+    end = stem[:-1] + chr(0xE000 if following == 0xD800 else following)
+    return [metric_keys.c.name < end]
+
+
+def extent(tx: Transaction, selection: Selection, *, by_time: bool) -> Iterator[sa.Row[Any]]:
     """(run_id, least, greatest) of the steps or times of the selected series, one row for each
     run that has any."""
     table = metric_summaries.c
@@ -78,9 +101,10 @@ def extent(
             table.run_id, sa.func.min(low).label("least"), sa.func.max(high).label("greatest")
         )
         .join_from(metric_summaries, metric_keys, metric_keys.c.key_id == table.key_id)
-        .where(*_selected(keys, prefixes))
+        .where(*_selected(selection.keys, selection.prefixes))
         .group_by(table.run_id)
     )
+    run_ids = selection.run_ids
     for start in range(0, len(run_ids), _IN):
         yield from tx.execute(query.where(table.run_id.in_(run_ids[start : start + _IN])))
 

@@ -1,18 +1,21 @@
-"""Points out of stored blocks and frames: some series of a run, as sorted columns."""
+"""Points out of stored blocks and frames: some series of a run, a stretch at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from runwire_server.metrics import block_store, frames, rows
 from runwire_server.metrics.blocks import BlockDamaged
-from runwire_server.metrics.frames import FLOAT, INT, Floats, FrameDamaged, Ints
+from runwire_server.metrics.frames import INT, FrameDamaged, Ints
 from runwire_server.metrics.outstanding import Stored
 from runwire_server.metrics.rows import Places, Rows
+from runwire_server.metrics.sheet import BlockPiece, Piece
+from runwire_server.metrics.stretch import Stretch, apart
 from runwire_server.metrics.window import Window
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import metric_blocks, metric_frames, runs
@@ -23,94 +26,65 @@ _FIRST_FETCH = 16
 _MAX_FETCH = 4096
 
 
-class Columns(NamedTuple):
-    """The points of one series, in order."""
-
-    steps: Ints
-    times: Ints
-    values: Floats
-
-    def take(self, order: Places) -> Columns:
-        return Columns(self.steps[order], self.times[order], self.values[order])
-
-
 class Sheets:
-    """Some series of a run within a window, held in memory.
+    """Some series of a run within a window, held in memory, in stretches: one behind the
+    other on the window's axis.
 
-    Damaged frames and blocks are left out and named in ``damaged``.
+    Damaged frames and blocks are left out and named in ``damaged``, those of which only
+    the numbers are damaged once these are asked for.
     """
 
     def __init__(self, tx: Transaction, run_id: str, key_ids: Iterable[int], window: Window):
         self._tx, self._run_id, self._window = tx, run_id, window
         self._wanted = np.unique(np.fromiter(key_ids, INT))
         self.damaged: list[FrameDamaged | BlockDamaged] = []
-        groups: dict[bytes, list[Rows]] = {}
-        for part in self._parts():
-            inside = window.clip(part)
-            if inside is not None:
-                groups.setdefault(inside.key_ids.tobytes(), []).append(inside)
-        self._found: dict[int, list[tuple[Rows, int]]] = {}
-        while groups:
-            sheet = rows.in_order(rows.join(groups.popitem()[1]), by_time=window.by_time)
-            for place, key in enumerate(sheet.key_ids.tolist()):
-                self._found.setdefault(key, []).append((sheet, place))
+        self.stretches = [
+            Stretch(pieces, window.by_time, self.damaged.append)
+            for pieces in apart(self._pieces(), window.by_time)
+        ]
 
-    def columns(self, key_id: int) -> Columns:
-        """The points of one series, in the window's order; none is fine."""
-        parts = self._found.get(key_id, [])
-        if len(parts) == 1:
-            sheet, place = parts[0]
-            return Columns(sheet.steps, sheet.times, sheet.values[place])
-        if not parts:
-            return Columns(np.empty(0, INT), np.empty(0, INT), np.empty(0, FLOAT))
-        steps = np.concatenate([sheet.steps for sheet, _ in parts])
-        times = np.concatenate([sheet.times for sheet, _ in parts])
-        arrivals = np.concatenate([sheet.arrivals for sheet, _ in parts])
-        joined = Columns(steps, times, np.concatenate([s.values[place] for s, place in parts]))
-        order = rows.sorting(steps, times, arrivals, by_time=self._window.by_time)
-        return joined if order is None else joined.take(order)
+    def of(self, key_id: int) -> list[Stretch]:
+        """Those with the series, or an empty one."""
+        found = [stretch for stretch in self.stretches if key_id in stretch]
+        return found or [Stretch((), self._window.by_time, self.damaged.append)]
 
-    def _parts(self) -> Iterator[Rows]:
-        """The wanted columns of everything stored."""
+    def _pieces(self) -> Iterator[Piece]:
+        """Rows of everything stored: blocks first, frames in the order of arrival."""
         folded = self._tx.execute(
             sa.select(runs.c.folded_arrival).where(runs.c.run_id == self._run_id)
         ).scalar_one_or_none()
-        if folded:
-            yield from self._folded()
-        yield from self._unfolded(folded or 0)
+        blocks = self._listed() if folded else {}
+        scattered = blocks.pop(block_store.SCATTERED, [])
+        sets = block_store.key_sets(self._tx, self._run_id) if blocks else {}
+        for number, found in blocks.items():
+            yield from self._of_set(number, sets[number], found)
+        for part in chain(self._scattered(scattered), self._unfolded(folded or 0)):
+            inside = self._window.clip(part)
+            if inside is not None:
+                yield inside
 
-    def _folded(self) -> Iterator[Rows]:
-        sets = block_store.key_sets(self._tx, self._run_id)
-        places = {
-            number: np.flatnonzero(np.isin(key_ids, self._wanted))
-            for number, key_ids in sets.items()
-        }
+    def _listed(self) -> dict[int, list[sa.Row[Any]]]:
+        """Blocks by their set."""
         overlap = self._window.overlap(metric_blocks)
         found: dict[int, list[sa.Row[Any]]] = {}
         for row in block_store.listed(self._tx, self._run_id, *overlap):
             found.setdefault(row.set_id, []).append(row)
-        for number, blocks in found.items():
-            if number == block_store.SCATTERED:
-                yield from self._scattered(blocks)
-            elif len(places[number]):
-                yield from self._of_set(number, sets[number], places[number], blocks)
+        return found
 
-    def _of_set(
-        self, number: int, key_ids: Ints, places: Places, found: list[sa.Row[Any]]
-    ) -> Iterator[Rows]:
+    def _of_set(self, number: int, key_ids: Ints, found: list[sa.Row[Any]]) -> Iterator[BlockPiece]:
+        places = np.flatnonzero(np.isin(key_ids, self._wanted))
+        if not len(places):
+            return
         wanted = block_store.Wanted(number, len(key_ids), places.tolist())
-        for block in self._load(wanted, found):
-            axis, values = block.axis, np.stack(block.columns)
-            yield Rows(key_ids[places], axis.steps, axis.times, axis.arrivals, values)
+        for block in block_store.opened(self._tx, self._run_id, wanted, found, self.damaged.append):
+            piece = BlockPiece.of(key_ids[places], block, self._window)
+            if piece is not None:
+                yield piece
 
     def _scattered(self, found: list[sa.Row[Any]]) -> Iterator[Rows]:
-        for block in self._load(block_store.Wanted(block_store.SCATTERED, 1, [0]), found):
+        wanted = block_store.Wanted(block_store.SCATTERED, 1, [0])
+        for block in block_store.load(self._tx, self._run_id, wanted, found, self.damaged.append):
             yield from block_store.scattered_rows(block, self._wanted)
-
-    def _load(
-        self, wanted: block_store.Wanted, found: list[sa.Row[Any]]
-    ) -> Iterator[block_store.Block]:
-        return block_store.load(self._tx, self._run_id, wanted, found, self.damaged.append)
 
     def _unfolded(self, folded: int) -> Iterator[Rows]:
         """Frames behind the folded ones, and those that could not be folded."""

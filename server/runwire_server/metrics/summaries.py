@@ -9,6 +9,7 @@ same frames meanwhile.
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from runwire_server.metrics.alone import Alone
 from runwire_server.metrics.outstanding import chunk_end, decoded, read_frames
 from runwire_server.metrics.tally import Tally
 from runwire_server.retry import TransactionConflict, retrying
+from runwire_server.store import run_change
 from runwire_server.store.database import Database, Transaction
 from runwire_server.store.tables import metric_summaries, runs
 
@@ -28,8 +30,11 @@ _VALUES = (
     "points", "non_finite", "first_step", "last_step", "last_time", "time_min", "time_max",
     "last", "min", "max", "sum", "mean",
 )  # fmt: skip
+_COLUMNS = ("experiment_id", "key_id", "run_id", *_VALUES)
+_Row = tuple[Any, ...]
 
-
+# In the words of the index ix_runs_stale, or SQLite would look at every run.
+_STALE = sa.text("runs.summaries_stale")
 _RUN = sa.select(runs.c.experiment_id, runs.c.summarized_arrival, runs.c.last_arrival)
 
 
@@ -46,7 +51,7 @@ class Summaries:
         experiment_ids: Collection[int] | None = None,
     ) -> list[str]:
         """The runs in scope whose summaries lack acknowledged points."""
-        query = sa.select(runs.c.run_id).where(runs.c.summaries_stale)
+        query = sa.select(runs.c.run_id).where(_STALE)
         if experiment_ids is not None:
             query = query.where(runs.c.experiment_id.in_(list(experiment_ids)))
         with self._db.read() as tx:
@@ -69,12 +74,15 @@ class Summaries:
             self.refresh_run(run_id)
 
     def refresh_run(self, run_id: str) -> None:
+        while not self.advance(run_id):
+            pass
+
+    def advance(self, run_id: str) -> bool:
+        """Sum up one chunk of a run. True: there was nothing more when it was read."""
         with self._alone(run_id):
-            while not retrying(lambda: self._step(run_id)):
-                pass
+            return retrying(lambda: self._step(run_id))
 
     def _step(self, run_id: str) -> bool:
-        """Sum up one chunk. True: there was nothing more when it was read."""
         with self._db.read() as tx:
             run = tx.execute(_RUN.where(runs.c.run_id == run_id)).one_or_none()
             if run is None or run.summarized_arrival == run.last_arrival:
@@ -82,49 +90,46 @@ class Summaries:
             after = run.summarized_arrival
             until = chunk_end(tx, run_id, after, run.last_arrival)
             found = tally.tally(decoded(read_frames(tx, run_id, after, until)))
-        with self._db.write() as tx:
-            _store(tx, run_id, found, after, until)
+            merged = tally.merge([_stored(tx, run_id, found.key_ids), found])
+        rows = _rows(run.experiment_id, run_id, merged)
+        with self._db.write_alone() as tx:
+            _store(tx, run_id, rows, after, until)
         return bool(until == run.last_arrival)
 
 
-def _store(tx: Transaction, run_id: str, found: Tally, after: int, until: int) -> None:
-    """Merge what the frames behind ``after`` up to ``until`` add up to."""
+def _store(tx: Transaction, run_id: str, rows: list[_Row], after: int, until: int) -> None:
+    """Store what was there for ``after`` with the frames up to ``until``. Whoever logs waits
+    for this transaction: all that could be done before it was."""
     run = tx.execute(tx.locked(_RUN.where(runs.c.run_id == run_id))).one_or_none()
     if run is None:
         return
     if run.summarized_arrival != after:
         raise TransactionConflict(what="another server sums up the same metrics")
-    if len(found.key_ids):
-        merged = tally.merge([_stored(tx, run_id, found.key_ids), found])
-        _upsert(tx, run_id, run.experiment_id, merged)
+    if rows:
+        tx.execute_many(_upsert(tx), _COLUMNS, rows)
     stale = until < run.last_arrival
     update = runs.update().where(runs.c.run_id == run_id)
-    tx.execute(update.values(summarized_arrival=until, summaries_stale=stale))
+    # Those who watch are told of metrics when these are summed up: about once a second.
+    changed = run_change.draw(tx, run_id)
+    tx.execute(update.values(summarized_arrival=until, summaries_stale=stale, **changed))
 
 
 def _stored(tx: Transaction, run_id: str, key_ids: frames.Ints) -> Tally:
     """The summaries there are for these keys, older than whatever is merged into them."""
     table = metric_summaries.c
-    wanted = key_ids.tolist()
     columns = [table.key_id, *(table[name] for name in _VALUES[:-1])]
     query = sa.select(*columns).where(table.run_id == run_id)
-    if len(wanted) > 4 * _IN:
-        rows = list(tx.execute(query))
-    else:
-        rows = []
-        for start in range(0, len(wanted), _IN):
-            rows += tx.execute(query.where(table.key_id.in_(wanted[start : start + _IN])))
+    rows = tx.execute(query.where(tx.among(table.key_id, key_ids.tolist()))).all()
     if not rows:
         return tally.EMPTY
     key, points, non_finite, first, step, time, early, late, last, low, high, total = zip(
         *rows, strict=True
     )
-    stored = Tally(
+    return Tally(
         _ints(key), _ints(points), _ints(non_finite), _ints(first), _ints(step), _ints(time),
         _ints(early), _ints(late), np.full(len(rows), -1), _floats(last, np.nan),
         _floats(low, np.inf), _floats(high, -np.inf), _floats(total, 0.0),
     )  # fmt: skip
-    return stored.take(np.isin(stored.key_ids, key_ids))
 
 
 def _ints(column: Any) -> frames.Ints:
@@ -138,35 +143,35 @@ def _floats(column: Any, null: float) -> frames.Floats:
     return array
 
 
-def _upsert(tx: Transaction, run_id: str, experiment_id: int, lines: Tally) -> None:
+def _rows(experiment_id: int, run_id: str, lines: Tally) -> list[_Row]:
     finite = lines.points > lines.non_finite
-    columns = (
-        lines.points.tolist(),
-        lines.non_finite.tolist(),
-        lines.first_step.tolist(),
-        lines.last_step.tolist(),
-        lines.last_time.tolist(),
-        lines.time_min.tolist(),
-        lines.time_max.tolist(),
-        _nullable(lines.last, ~np.isnan(lines.last)),
-        _nullable(lines.minimum, finite),
-        _nullable(lines.maximum, finite),
-        lines.total.tolist(),
-        _nullable(lines.mean, finite),
+    return list(
+        zip(
+            repeat(experiment_id),
+            lines.key_ids.tolist(),
+            repeat(run_id),
+            lines.points.tolist(),
+            lines.non_finite.tolist(),
+            lines.first_step.tolist(),
+            lines.last_step.tolist(),
+            lines.last_time.tolist(),
+            lines.time_min.tolist(),
+            lines.time_max.tolist(),
+            _nullable(lines.last, ~np.isnan(lines.last)),
+            _nullable(lines.minimum, finite),
+            _nullable(lines.maximum, finite),
+            lines.total.tolist(),
+            _nullable(lines.mean, finite),
+            strict=False,  # the run is the same in all rows
+        )
     )
-    rows = [
-        {"experiment_id": experiment_id, "run_id": run_id, "key_id": key}
-        | dict(zip(_VALUES, values, strict=True))
-        for key, values in zip(lines.key_ids.tolist(), zip(*columns, strict=True), strict=True)
-    ]
+
+
+def _upsert(tx: Transaction) -> sa.Insert:
     insert = tx.insert(metric_summaries)
-    table = metric_summaries.c
-    tx.execute(
-        insert.on_conflict_do_update(
-            index_elements=[table.experiment_id, table.key_id, table.run_id],
-            set_={name: insert.excluded[name] for name in _VALUES},
-        ),
-        rows,
+    return insert.on_conflict_do_update(
+        index_elements=[metric_summaries.c[name] for name in _COLUMNS[:3]],
+        set_={name: insert.excluded[name] for name in _VALUES},
     )
 
 

@@ -26,7 +26,7 @@ def _trim(db: Database, run_id: str, keep_s: float) -> bool:
         old = _old(tx, run_id, tx.now - int(keep_s * 1e6))
     if old:
         table = metric_frames.c
-        with db.write() as tx:
+        with db.write_alone() as tx:
             gone = (table.run_id == run_id, table.arrival.in_(old))
             tx.execute(sa.delete(metric_frames).where(*gone))
     return len(old) < BATCH

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
+from runwire_server.metrics.frames import Ints
+from runwire_server.metrics.outstanding import PLACE_BITS
 from runwire_server.metrics.rows import Rows
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import metric_blocks, metric_frames
 
+# By table: the first arrival of a row.
+_ARRIVALS = {metric_frames: metric_frames.c.arrival, metric_blocks: metric_blocks.c.first_arrival}
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From ``start``, to before ``end``, on an axis.
+    """From ``start``, to before ``end``, on an axis; of what arrived up to ``until``.
 
     Points are ordered by (step, time, arrival), on the time axis by (time, step,
     arrival).
@@ -25,24 +30,26 @@ class Window:
     by_time: bool = False
     start: int | None = None
     end: int | None = None
+    until: int | None = None
 
     def clip(self, rows: Rows) -> Rows | None:
         """The rows inside; None: there is none."""
-        if self.start is None and self.end is None:
-            return rows
-        inside = self._inside(rows)
-        if inside.all():
+        inside = self.inside(rows.steps, rows.times, rows.arrivals)
+        if inside is None:
             return rows
         return rows.take(inside) if inside.any() else None
 
-    def _inside(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        axis = rows.times if self.by_time else rows.steps
+    def inside(self, steps: Ints, times: Ints, arrivals: Ints) -> npt.NDArray[np.bool_] | None:
+        """Which rows are; None: all."""
+        axis = times if self.by_time else steps
         inside = np.ones(len(axis), bool)
         if self.start is not None:
             inside &= axis >= self.start
         if self.end is not None:
             inside &= axis < self.end
-        return inside
+        if self.until is not None:
+            inside &= arrivals < (self.until + 1) << PLACE_BITS
+        return None if inside.all() else inside
 
     def overlap(self, table: sa.Table) -> list[sa.ColumnElement[bool]]:
         """Conditions on frames or blocks without which no row of theirs can be inside."""
@@ -52,6 +59,8 @@ class Window:
             conditions.append(most >= self.start)
         if self.end is not None:
             conditions.append(least < self.end)
+        if self.until is not None:
+            conditions.append(_ARRIVALS[table] <= self.until)
         return conditions
 
     def range_of(self, table: sa.Table) -> tuple[sa.Column[int], sa.Column[int]]:
@@ -79,7 +88,7 @@ def windows(
             held = 0.0
         held += size * share
     ends = [*cuts[1:], window.end]
-    return [Window(window.by_time, start, end) for start, end in zip(cuts, ends, strict=True)]
+    return [replace(window, start=start, end=end) for start, end in zip(cuts, ends, strict=True)]
 
 
 def _extents(

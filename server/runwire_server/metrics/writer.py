@@ -86,7 +86,7 @@ class GroupWriter:
             _fail([entry], error)
 
     def _transact(self, group: Sequence[Entry]) -> Committed:
-        with self._db.write() as tx:
+        with self._db.write_alone() as tx:
             transaction = Group(tx, self._catalogue, group)
             transaction.apply()
         return transaction.committed()

@@ -15,7 +15,7 @@ from runwire.v1.metric_service_pb2 import StreamBatchesRequest, StreamBatchesRes
 from runwire_server.errors import FieldInvalid, Overloaded, Quota
 from runwire_server.limits import LIMITS, STREAM_AGE_S
 from runwire_server.metrics import Engine
-from runwire_server.metrics.intake import with_names
+from runwire_server.metrics.intake import new_names
 
 # What a stream waits for a full queue (its client waits with it) before it gives up.
 PATIENCE_S = 10.0
@@ -100,6 +100,7 @@ class BatchStream:
         if kind == "open":
             raise FieldInvalid("open", "must come once only")
         if kind == "batch":
+            self._declare(request.series)
             self._declare(request.batch.series)
             future = self._submit(request.batch)
         elif kind == "heartbeat":
@@ -111,9 +112,7 @@ class BatchStream:
         future.add_done_callback(self._wake)
 
     def _declare(self, series: Sequence[SeriesName]) -> None:
-        names = with_names(self._names, series)
-        if names is not self._names:
-            self._names = dict(names)
+        self._names.update(new_names(self._names, series))
         if len(self._names) > LIMITS.max_series_per_run:
             raise Quota("max_series_per_run", LIMITS.max_series_per_run)
 

@@ -27,10 +27,11 @@ from runwire.v1.metric_service_pb2 import (
 )
 from runwire.v1.metric_service_pb2_grpc import MetricServiceServicer
 
-from runwire_server.errors import Overloaded, Unimplemented
+from runwire_server.errors import Overloaded
 from runwire_server.metrics import Engine
 from runwire_server.metrics.intake import with_names
 from runwire_server.services.batch_stream import BatchStream
+from runwire_server.services.lifetime import lasts_s
 
 # How long a call without a deadline waits for its commit.
 MAX_WAIT_S = 30.0
@@ -79,7 +80,9 @@ class MetricService(MetricServiceServicer):
     def TailSeries(
         self, request: TailSeriesRequest, context: ServicerContext
     ) -> Iterator[TailSeriesResponse]:
-        raise Unimplemented("TailSeries")
+        live = self._engine.tail_series(request, self._drain, lasts_s(context))
+        context.add_callback(live.cancel)
+        return cast(Iterator[TailSeriesResponse], live.events())
 
     def CompactMetrics(
         self, request: CompactMetricsRequest, context: ServicerContext

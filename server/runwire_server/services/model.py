@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from typing import cast
 
 from grpc import ServicerContext
 from runwire.v1 import registry_service_pb2 as pb
 from runwire.v1.registry_service_pb2_grpc import RegistryServiceServicer
 
-from runwire_server.errors import Unimplemented
+from runwire_server.services.caller import user_of
+from runwire_server.services.lifetime import lasts_s
 from runwire_server.store import (
     model,
     model_alias,
     model_event,
-    model_resolve,
+    model_lineage,
+    model_restore,
     model_stage,
     model_version,
 )
 from runwire_server.store.database import Database
+from runwire_server.store.registry import Registry
+from runwire_server.store.times import from_proto
 
 
 class RegistryService(RegistryServiceServicer):
-    def __init__(self, db: Database):
-        self._db = db
+    def __init__(self, db: Database, registry: Registry, drain: threading.Event):
+        self._db, self._registry, self._drain = db, registry, drain
 
     def CreateModel(
         self, request: pb.CreateModelRequest, context: ServicerContext
     ) -> pb.CreateModelResponse:
         with self._db.write() as tx:
-            created, existed = model.create(tx, request)
+            created, existed = model.create(tx, request, actor=user_of(context))
             return pb.CreateModelResponse(model=created, existed=existed)
 
     def GetModel(
@@ -48,21 +54,28 @@ class RegistryService(RegistryServiceServicer):
         self, request: pb.UpdateModelRequest, context: ServicerContext
     ) -> pb.UpdateModelResponse:
         with self._db.write() as tx:
-            updated = model.update(tx, request.model, request.update_mask, request.new_name)
+            updated = model.update(tx, request, actor=user_of(context))
             return pb.UpdateModelResponse(model=updated)
 
     def DeleteModel(
         self, request: pb.DeleteModelRequest, context: ServicerContext
     ) -> pb.DeleteModelResponse:
         with self._db.write() as tx:
-            model.delete(tx, request.name, request.workspace, request.etag)
+            model.delete(tx, request, actor=user_of(context))
             return pb.DeleteModelResponse()
+
+    def RestoreModel(
+        self, request: pb.RestoreModelRequest, context: ServicerContext
+    ) -> pb.RestoreModelResponse:
+        with self._db.write() as tx:
+            restored, existed = model_restore.restore(tx, request, actor=user_of(context))
+            return pb.RestoreModelResponse(model=restored, existed=existed)
 
     def CreateModelVersion(
         self, request: pb.CreateModelVersionRequest, context: ServicerContext
     ) -> pb.CreateModelVersionResponse:
         with self._db.write() as tx:
-            created, existed = model_version.create(tx, request)
+            created, existed = model_version.create(tx, request, actor=user_of(context))
             return pb.CreateModelVersionResponse(model_version=created, existed=existed)
 
     def GetModelVersion(
@@ -83,82 +96,77 @@ class RegistryService(RegistryServiceServicer):
         self, request: pb.UpdateModelVersionRequest, context: ServicerContext
     ) -> pb.UpdateModelVersionResponse:
         with self._db.write() as tx:
-            updated = model_version.update(tx, request.model_version, request.update_mask)
+            updated = model_version.update(tx, request, actor=user_of(context))
             return pb.UpdateModelVersionResponse(model_version=updated)
 
     def DeleteModelVersion(
         self, request: pb.DeleteModelVersionRequest, context: ServicerContext
     ) -> pb.DeleteModelVersionResponse:
         with self._db.write() as tx:
-            model_version.delete(tx, request.key, request.etag)
+            model_version.delete(tx, request, actor=user_of(context))
             return pb.DeleteModelVersionResponse()
+
+    def RestoreModelVersion(
+        self, request: pb.RestoreModelVersionRequest, context: ServicerContext
+    ) -> pb.RestoreModelVersionResponse:
+        with self._db.write() as tx:
+            restored = model_restore.restore_version(
+                tx, request.key, comment=request.comment, actor=user_of(context)
+            )
+            return pb.RestoreModelVersionResponse(model_version=restored)
 
     def SetModelAlias(
         self, request: pb.SetModelAliasRequest, context: ServicerContext
     ) -> pb.SetModelAliasResponse:
         with self._db.write() as tx:
-            before, revision = model_alias.set_alias(
-                tx,
-                model=request.model,
-                workspace=request.workspace,
-                alias=request.alias,
-                version=request.version,
-                expected_version=_optional(request),
-                comment=request.comment,
-            )
+            before, revision = model_alias.set_alias(tx, request, actor=user_of(context))
             return pb.SetModelAliasResponse(previous_version=before, revision=revision)
 
     def DeleteModelAlias(
         self, request: pb.DeleteModelAliasRequest, context: ServicerContext
     ) -> pb.DeleteModelAliasResponse:
         with self._db.write() as tx:
-            revision = model_alias.delete_alias(
-                tx,
-                model=request.model,
-                workspace=request.workspace,
-                alias=request.alias,
-                expected_version=_optional(request),
-            )
+            revision = model_alias.delete_alias(tx, request, actor=user_of(context))
             return pb.DeleteModelAliasResponse(revision=revision)
+
+    def RollbackModelAlias(
+        self, request: pb.RollbackModelAliasRequest, context: ServicerContext
+    ) -> pb.RollbackModelAliasResponse:
+        with self._db.write() as tx:
+            return model_alias.rollback_alias(tx, request, actor=user_of(context))
 
     def TransitionModelVersion(
         self, request: pb.TransitionModelVersionRequest, context: ServicerContext
     ) -> pb.TransitionModelVersionResponse:
         with self._db.write() as tx:
-            moved = model_stage.transition(tx, request)
+            moved = model_stage.transition(tx, request, actor=user_of(context))
             return pb.TransitionModelVersionResponse(model_version=moved)
 
     def ResolveModels(
         self, request: pb.ResolveModelsRequest, context: ServicerContext
     ) -> pb.ResolveModelsResponse:
-        with self._db.read() as tx:
-            return model_resolve.resolve(tx, request.references, request.workspace)
+        at = from_proto("at", request.at) if request.HasField("at") else None
+        found = self._registry.resolve(
+            request.references, request.workspace, request.min_revision, at
+        )
+        return cast(pb.ResolveModelsResponse, found)
 
     def ListModelEvents(
         self, request: pb.ListModelEventsRequest, context: ServicerContext
     ) -> pb.ListModelEventsResponse:
         with self._db.read() as tx:
-            events, token = model_event.list_events(
-                tx,
-                model=request.model,
-                workspace=request.workspace,
-                alias=request.alias,
-                until=request.until if request.HasField("until") else None,
-                page_size=request.page_size,
-                page_token=request.page_token,
-            )
+            events, token = model_event.list_events(tx, request)
             return pb.ListModelEventsResponse(events=events, next_page_token=token)
 
     def QueryLineage(
         self, request: pb.QueryLineageRequest, context: ServicerContext
     ) -> pb.QueryLineageResponse:
-        raise Unimplemented("QueryLineage")
+        with self._db.read() as tx:
+            return model_lineage.query(tx, request)
 
     def WatchModels(
         self, request: pb.WatchModelsRequest, context: ServicerContext
     ) -> Iterator[pb.WatchModelsResponse]:
-        raise Unimplemented("WatchModels")
-
-
-def _optional(request: pb.SetModelAliasRequest | pb.DeleteModelAliasRequest) -> int | None:
-    return request.expected_version if request.HasField("expected_version") else None
+        watching = self._registry.watch(request, self._drain, lasts_s(context))
+        context.add_callback(watching.cancel)
+        return cast(Iterator[pb.WatchModelsResponse], watching.events())

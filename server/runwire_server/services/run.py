@@ -6,6 +6,7 @@ transaction begins: so an answer holds everything that was acknowledged before t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 from grpc import ServicerContext
@@ -13,16 +14,21 @@ from runwire.v1 import run_service_pb2 as pb
 from runwire.v1.run_pb2 import Run
 from runwire.v1.run_service_pb2_grpc import RunServiceServicer
 
-from runwire_server.errors import Unimplemented
 from runwire_server.metrics import Engine
+from runwire_server.services.lifetime import lasts_s
 from runwire_server.store import run
-from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Database
+from runwire_server.store.live import Live
+from runwire_server.store.pulse import Pulse
+from runwire_server.store.run_watch import Watch
 
 
 class RunService(RunServiceServicer):
-    def __init__(self, db: Database, engine: Engine):
+    """``pulse``: of all runs. ``drain``: set when the server goes away."""
+
+    def __init__(self, db: Database, engine: Engine, pulse: Pulse, drain: threading.Event):
         self._db, self._engine = db, engine
+        self._pulse, self._drain = pulse, drain
 
     def CreateRun(
         self, request: pb.CreateRunRequest, context: ServicerContext
@@ -90,12 +96,16 @@ class RunService(RunServiceServicer):
     def WatchRuns(
         self, request: pb.WatchRunsRequest, context: ServicerContext
     ) -> Iterator[pb.WatchRunsResponse]:
-        raise Unimplemented("WatchRuns")
+        live = Live(Watch(self._db, request), self._pulse, self._drain, lasts_s(context))
+        context.add_callback(live.cancel)
+        return live.events()
 
     def _present(self, run_id: str, view: pb.RunView = pb.RUN_VIEW_FULL) -> Run:
         """The run as it is now; nothing of a run is shown before its metrics are refreshed."""
-        check_run_id("run_id", run_id)
-        if view != pb.RUN_VIEW_BASIC:
-            self._engine.refresh(run_ids=[run_id])
+        with self._db.read() as tx:
+            fresh = run.get_fresh(tx, run_id, view)
+        if fresh is not None:
+            return fresh
+        self._engine.refresh(run_ids=[run_id])
         with self._db.read() as tx:
             return run.get(tx, run_id, view)

@@ -9,7 +9,16 @@ from runwire.v1.server_service_pb2_grpc import ServerServiceServicer
 
 from runwire_server.limits import LIMITS
 
-FEATURES = ("batches.stream", "artifacts.gzip", "artifacts.resume", "artifacts.zstd", "runs.resume")
+FEATURES = (
+    "batches.stream",
+    "artifacts.gzip",
+    "artifacts.resume",
+    "artifacts.zstd",
+    "runs.resume",
+    "metrics.tail",
+    "runs.watch",
+    "models.watch",
+)
 
 
 class ServerService(ServerServiceServicer):

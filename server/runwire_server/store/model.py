@@ -1,7 +1,9 @@
 """Registered models: stored, found, changed and deleted.
 
 Versions are in ``model_version``, aliases in ``model_alias``, stages in ``model_stage``,
-references in ``model_resolve``, history and revisions in ``model_event``.
+references in ``model_resolve`` and ``model_then``, history and revisions in ``model_event``,
+what was made from what in ``model_lineage``. The way out of the trash is ``model_restore``,
+and that out of the database ``model_purge``.
 """
 
 from __future__ import annotations
@@ -13,19 +15,32 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import sqlalchemy as sa
-from google.protobuf.field_mask_pb2 import FieldMask
 from runwire.v1.model_pb2 import Model, ModelEvent
-from runwire.v1.registry_service_pb2 import CreateModelRequest, SearchModelsRequest
+from runwire.v1.registry_service_pb2 import (
+    CreateModelRequest,
+    DeleteModelRequest,
+    SearchModelsRequest,
+    UpdateModelRequest,
+)
 
 from runwire_server.errors import AlreadyExists, FieldInvalid
 from runwire_server.limits import check_value
 from runwire_server.store import mask as masks
-from runwire_server.store import model_alias, model_event, model_row, model_tag, request
+from runwire_server.store import (
+    model_alias,
+    model_change,
+    model_event,
+    model_row,
+    model_tag,
+    request,
+)
 from runwire_server.store.check import check_etag
 from runwire_server.store.database import Transaction
 from runwire_server.store.experiment import workspace_of
 from runwire_server.store.fit import fit
 from runwire_server.store.mask import Mask
+from runwire_server.store.model_change import Change
+from runwire_server.store.model_event import Cause
 from runwire_server.store.model_name import check_name, check_stages
 from runwire_server.store.model_row import ModelRow
 from runwire_server.store.search import MODELS
@@ -36,7 +51,7 @@ from runwire_server.store.times import to_proto
 CHANGEABLE = ("name", "description", "tags", "stages")
 
 
-def create(tx: Transaction, draft: CreateModelRequest) -> tuple[Model, bool]:
+def create(tx: Transaction, draft: CreateModelRequest, *, actor: str = "") -> tuple[Model, bool]:
     """The model, and whether it was there before.
 
     It was where this ``request_id`` made it, or with ``get_existing``; the rest of
@@ -56,6 +71,7 @@ def create(tx: Transaction, draft: CreateModelRequest) -> tuple[Model, bool]:
         tx,
         workspace,
         draft.name,
+        Cause(actor),
         description=draft.description,
         tags=draft.tags,
         stages=draft.stages,
@@ -68,6 +84,7 @@ def insert(
     tx: Transaction,
     workspace: str,
     name: str,
+    cause: Cause,
     *,
     description: str = "",
     tags: Mapping[str, str] | None = None,
@@ -76,21 +93,23 @@ def insert(
     """A new row, for a name that ``lookup`` did not find."""
     check_value("description", description)
     stages = check_stages("stages", stages)
-    model_id = uuid.uuid4().hex
     tx.execute(
         sa.insert(models).values(
-            model_id=model_id,
+            model_id=uuid.uuid4().hex,
             workspace=workspace,
             name=name,
             description=description,
             stages=json.dumps(stages),
             latest_version=0,
+            creator=cause.actor,
             create_time=tx.now,
             update_time=tx.now,
-            revision=model_event.draw(tx, workspace),
+            revision=0,
         )
     )
-    model_tag.insert(tx, model_tags, {"model_id": model_id}, tags or {})
+    row = model_row.find(tx, workspace, name)
+    model_tag.insert(tx, model_tags, {"model_id": row.model_id}, tags or {})
+    model_row.touch(tx, row, model_event.record(tx, row, ModelEvent.KIND_MODEL_CREATED, cause))
     return model_row.find(tx, workspace, name)
 
 
@@ -99,19 +118,21 @@ def get(tx: Transaction, name: str, workspace: str) -> Model:
 
 
 def search(tx: Transaction, request: SearchModelsRequest) -> tuple[list[Model], str]:
-    """A page of live models, and the token of the next one; fewer than ``page_size`` where
+    """A page of models, and the token of the next one; fewer than ``page_size`` where
     a message would outgrow its limit. Raises ``FieldInvalid``, ``FilterSyntax``,
     ``PageTokenMismatch``."""
     workspace = workspace_of(request.workspace)
+    live = models.c.delete_time.is_(None)
+    shown = sa.or_(live, models.c.delete_time > model_row.PURGED) if request.show_deleted else live
     page = partial(
         search_rows,
         tx,
         MODELS,
-        scope=[models.c.workspace == workspace, models.c.delete_time.is_(None)],
+        scope=[models.c.workspace == workspace, shown],
         filter=request.filter,
         order_by=request.order_by,
         page_token=request.page_token,
-        arguments=(workspace,),
+        arguments=(workspace, request.show_deleted),
     )
     rows, token = page(page_size=request.page_size)
     found = fit(messages(tx, rows))
@@ -120,36 +141,70 @@ def search(tx: Transaction, request: SearchModelsRequest) -> tuple[list[Model], 
     return found, token
 
 
-def update(tx: Transaction, wanted: Model, update_mask: FieldMask, new_name: str) -> Model:
+def update(tx: Transaction, request: UpdateModelRequest, *, actor: str = "") -> Model:
     """Change what the mask names; a stage that a version is in cannot leave the list.
 
     Where nothing would change, no revision is drawn and any etag is accepted, so that the
     repeat of a call whose answer was lost succeeds. Raises ``NotFound``, ``EtagMismatch``,
     ``AlreadyExists`` (new_name), ``FieldInvalid`` and ``TooLarge``.
     """
-    mask = masks.parse(update_mask, CHANGEABLE)
+    wanted, mask = request.model, masks.parse(request.update_mask, CHANGEABLE)
     row = model_row.locked(tx, workspace_of(wanted.workspace), wanted.name)
-    changes = _changes(tx, row, wanted, new_name, mask)
+    fields = _changed_fields(tx, row, wanted, mask)
     owner = {"model_id": row.model_id}
-    tags = mask.tag_changes(wanted.tags, model_tag.read(tx, model_tags, owner))
-    if changes or tags:
+    stored = model_tag.read(tx, model_tags, owner)
+    tags = mask.tag_changes(wanted.tags, stored)
+    cause = Cause(actor, request.comment)
+    renamed = "name" in mask and request.new_name != row.name
+    if fields or tags or renamed:
         check_etag(wanted.etag, row.revision)
+    if renamed:
+        row = rename(tx, row, request.new_name, cause)
+    if fields or tags:
+        changes = [*_told(row, fields), *model_change.of_tags(tags, stored)]
         model_tag.change(tx, model_tags, owner, tags)
-        model_row.touch(tx, row, model_event.draw(tx, row.workspace), **changes)
+        revision = model_event.record(
+            tx,
+            row,
+            ModelEvent.KIND_MODEL_CHANGED,
+            cause,
+            changes=changes,
+        )
+        model_row.touch(tx, row, revision, **fields)
     return message(tx, model_row.find_by_id(tx, row.model_id))
 
 
-def delete(tx: Transaction, name: str, workspace: str, etag: str, *, actor: str = "") -> None:
-    """Put a model in the trash with its versions; its aliases end. The name is free again."""
-    row = model_row.locked(tx, workspace_of(workspace), name)
-    check_etag(etag, row.revision)
-    model_alias.remove(tx, row, model_alias.of_version(tx, row, None), actor=actor)
-    revision = model_event.record(tx, row, ModelEvent.KIND_MODEL_DELETED, actor=actor)
-    tx.execute(
-        sa.update(model_versions)
-        .where(model_versions.c.model_id == row.model_id, model_versions.c.delete_time.is_(None))
-        .values(delete_time=tx.now, revision=revision)
+def rename(tx: Transaction, row: ModelRow, name: str, cause: Cause) -> ModelRow:
+    """Give a locked model another name; its row after it. Raises ``AlreadyExists``."""
+    check_free(tx, row.workspace, name, "new_name")
+    previous = row.name
+    model_row.touch(tx, row, row.revision, name=name)
+    row = model_row.find_by_id(tx, row.model_id)
+    revision = model_event.record(
+        tx,
+        row,
+        ModelEvent.KIND_MODEL_RENAMED,
+        cause,
+        previous_model=previous,
     )
+    model_row.touch(tx, row, revision)
+    return row
+
+
+def check_free(tx: Transaction, workspace: str, name: str, field: str) -> None:
+    """Raises ``AlreadyExists`` where a live model has the name, ``FieldInvalid`` (field)."""
+    check_name(field, name)
+    if model_row.lookup(tx, workspace, name) is not None:
+        raise AlreadyExists("model", name)
+
+
+def delete(tx: Transaction, request: DeleteModelRequest, *, actor: str = "") -> None:
+    """Put a model in the trash with its versions; its aliases end. The name is free again."""
+    row = model_row.locked(tx, workspace_of(request.workspace), request.name)
+    check_etag(request.etag, row.revision)
+    cause = Cause(actor, request.comment)
+    model_alias.suspend(tx, row, cause)
+    revision = model_event.record(tx, row, ModelEvent.KIND_MODEL_DELETED, cause)
     model_row.touch(tx, row, revision, delete_time=tx.now)
 
 
@@ -163,13 +218,13 @@ def message(tx: Transaction, row: ModelRow) -> Model:
 
 
 def messages(tx: Transaction, rows: Sequence[ModelRow]) -> list[Model]:
-    """Rows of ``models`` as messages, with what stands in other tables, in three queries."""
+    """Rows of ``models`` as messages, with what stands in other tables, in two queries."""
     ids = [row.model_id for row in rows]
+    live = [row.model_id for row in rows if row.delete_time is None]
     tags = model_tag.read_models(tx, model_tags, ids)
     aliases: dict[str, dict[str, int]] = defaultdict(dict)
-    for alias in tx.execute(sa.select(model_aliases).where(model_aliases.c.model_id.in_(ids))):
+    for alias in tx.execute(sa.select(model_aliases).where(model_aliases.c.model_id.in_(live))):
         aliases[alias.model_id][alias.alias] = alias.version
-    latest = {row.model_id: row.latest for row in tx.execute(_latest(ids))}
     return [
         Model(
             name=row.name,
@@ -178,41 +233,37 @@ def messages(tx: Transaction, rows: Sequence[ModelRow]) -> list[Model]:
             tags=tags.get(row.model_id),
             stages=stages_of(row),
             aliases=aliases.get(row.model_id),
-            latest_version=latest.get(row.model_id, 0),
+            latest_version=row.latest_version,
             create_time=to_proto(row.create_time),
             update_time=to_proto(row.update_time),
             etag=str(row.revision),
+            delete_time=to_proto(row.delete_time),
+            creator=row.creator,
         )
         for row in rows
     ]
 
 
-def _latest(ids: Sequence[str]) -> sa.Select[tuple[str, int]]:
-    # models.latest_version counts deleted versions too: it is the last number given.
-    return (
-        sa.select(model_versions.c.model_id, sa.func.max(model_versions.c.version).label("latest"))
-        .where(model_versions.c.model_id.in_(ids), model_versions.c.delete_time.is_(None))
-        .group_by(model_versions.c.model_id)
-    )
-
-
-def _changes(
-    tx: Transaction, row: ModelRow, wanted: Model, new_name: str, mask: Mask
-) -> dict[str, object]:
-    changes: dict[str, object] = {}
+def _changed_fields(tx: Transaction, row: ModelRow, wanted: Model, mask: Mask) -> dict[str, str]:
+    fields: dict[str, str] = {}
     if "description" in mask and wanted.description != row.description:
         check_value("model.description", wanted.description)
-        changes["description"] = wanted.description
+        fields["description"] = wanted.description
     if "stages" in mask:
         stages = check_stages("model.stages", wanted.stages)
         _check_unused(tx, row, stages)
         if stages != stages_of(row):
-            changes["stages"] = json.dumps(stages)
-    if "name" in mask and new_name != row.name:
-        check_name("new_name", new_name)
-        if model_row.lookup(tx, row.workspace, new_name) is not None:
-            raise AlreadyExists("model", new_name)
-        changes["name"] = new_name
+            fields["stages"] = json.dumps(stages)
+    return fields
+
+
+def _told(row: ModelRow, fields: Mapping[str, str]) -> list[Change]:
+    changes = []
+    if "description" in fields:
+        changes.append(Change("description", row.description, fields["description"]))
+    if "stages" in fields:
+        after = ",".join(json.loads(fields["stages"]))
+        changes.append(Change("stages", ",".join(stages_of(row)), after))
     return changes
 
 

@@ -1,17 +1,20 @@
-"""What a serving process asks: which version does a reference mean now?"""
+"""What a serving process asks: which version does a reference mean now?
+
+``answer`` asks the database. ``model_snapshot`` keeps its answers, which are made to be
+kept: each is a part of the response, serialized.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from runwire.v1.model_pb2 import ModelVersion
 from runwire.v1.registry_service_pb2 import ResolveModelsResponse
 
 from runwire_server.errors import FieldInvalid, NotFound, ServiceError, TooLarge
-from runwire_server.store import model, model_alias, model_event, model_row, model_version
+from runwire_server.store import model, model_alias, model_row, model_then, model_version
 from runwire_server.store.database import Transaction
-from runwire_server.store.experiment import workspace_of
 from runwire_server.store.fit import PAGE_BYTES
 from runwire_server.store.model_name import LATEST, canonical_stage
 from runwire_server.store.model_row import ModelRow, VersionRow
@@ -22,58 +25,91 @@ MAX_REFERENCES = 1000
 MAX_REFERENCE_BYTES = 1024
 # As many digits as surely fit a signed 64-bit integer.
 _NUMBER = re.compile(r"[0-9]{1,18}")
+# A name holds neither "@" nor "/", so the first of them ends it.
+_REFERENCE = re.compile(r"([^@/]+)([@/])(.+)", re.DOTALL)
 
 
-def resolve(tx: Transaction, references: Sequence[str], workspace: str) -> ResolveModelsResponse:
-    """An answer for each reference, in order: its version, or the fault of this one.
+class Answer(NamedTuple):
+    """What a reference means, or why it means nothing. It holds until the model changes that
+    has the name or the id; without a name, for good."""
 
-    ``MODEL@ALIAS``, ``MODEL/7``, ``MODEL/latest`` or ``MODEL/STAGE`` (the newest version in that
-    stage). All answers and the revision are of one moment. What would not fit one message
-    has the fault ``TOO_LARGE``: ask for it in a call of its own.
-    """
-    workspace = workspace_of(workspace)
+    response: bytes  # a ResolveModelsResponse with this one in it
+    size_bytes: int  # of the version; 0: it is a fault
+    name: str = ""
+    model_id: str = ""
+
+
+def check(references: Sequence[str]) -> None:
+    """Raises ``FieldInvalid`` and ``TooLarge`` for what no call may ask."""
     if len(references) > MAX_REFERENCES:
         raise FieldInvalid("references", f"at most {MAX_REFERENCES} in a call")
     longest = max((len(reference.encode()) for reference in references), default=0)
     if longest > MAX_REFERENCE_BYTES:
         raise TooLarge("references", longest, MAX_REFERENCE_BYTES)
-    response = ResolveModelsResponse(revision=model_event.current(tx, workspace))
-    known: dict[str, ModelVersion] = {}
-    size = 0
-    for reference in references:
-        resolved = response.resolved.add(reference=reference)
-        try:
-            if reference not in known:
-                known[reference] = _resolve(tx, workspace, reference)
-            size += known[reference].ByteSize()
-            if size > PAGE_BYTES:
-                raise TooLarge("references", size, PAGE_BYTES)
-            resolved.model_version.CopyFrom(known[reference])
-        except ServiceError as error:
-            resolved.fault.CopyFrom(error.fault())
-    return response
 
 
-def _resolve(tx: Transaction, workspace: str, reference: str) -> ModelVersion:
-    name, separator, selector = _parted(reference)
-    row = model_row.find(tx, workspace, name)
+def joined(references: Sequence[str], answers: Sequence[Answer], revision: int) -> bytes:
+    """The whole response: serialized messages behind one another are one with all their fields.
+
+    What would not fit one message has the fault ``TOO_LARGE``: ask for it in a call of its own.
+    """
+    parts, size = [], 0
+    for reference, one in zip(references, answers, strict=True):
+        size += one.size_bytes
+        if one.size_bytes and size > PAGE_BYTES:
+            one = _fault(reference, TooLarge("references", size, PAGE_BYTES))
+        parts.append(one.response)
+    parts.append(ResolveModelsResponse(revision=revision).SerializeToString())
+    return b"".join(parts)
+
+
+def answer(tx: Transaction, workspace: str, reference: str, at: int | None = None) -> Answer:
+    """``MODEL@ALIAS``, ``MODEL/7``, ``MODEL/latest`` or ``MODEL/STAGE`` (the newest version in
+    that stage): its version, now or ``at`` (µs), or its fault."""
+    name = model_id = ""
+    try:
+        name, separator, selector = _parted(reference)
+        row = model_row.find(tx, workspace, name)
+        model_id = row.model_id
+        found = _find(tx, row, reference, separator, selector, at)
+        version = model_version.message(tx, found)
+    except ServiceError as error:
+        return _fault(reference, error, name, model_id)
+    response = ResolveModelsResponse()
+    response.resolved.add(reference=reference, model_version=version)
+    return Answer(response.SerializeToString(), version.ByteSize(), name, model_id)
+
+
+def _fault(reference: str, error: ServiceError, name: str = "", model_id: str = "") -> Answer:
+    response = ResolveModelsResponse()
+    response.resolved.add(reference=reference, fault=error.fault())
+    return Answer(response.SerializeToString(), 0, name, model_id)
+
+
+def _find(
+    tx: Transaction, row: ModelRow, reference: str, separator: str, selector: str, at: int | None
+) -> VersionRow:
+    found: VersionRow | None
+    if at is not None:
+        found = model_then.find(tx, row, separator, selector, at)
+        if found is None:
+            raise NotFound("model version", reference)
+        return found
     if separator == "@":
         version = model_alias.target(tx, row, selector)
         if not version:
             raise NotFound("alias", reference)
-        found: VersionRow | None = model_row.find_version(tx, row, version)
-    elif _NUMBER.fullmatch(selector):
-        found = model_row.find_version(tx, row, int(selector))
-    else:
-        found = _newest(tx, row, selector)
+        return model_row.find_version(tx, row, version)
+    if _NUMBER.fullmatch(selector):
+        return model_row.find_version(tx, row, int(selector))
+    found = _newest(tx, row, selector)
     if found is None:
         raise NotFound("model version", reference)
-    return model_version.message(tx, found)
+    return found
 
 
 def _parted(reference: str) -> tuple[str, str, str]:
-    # A name holds neither "@" nor "/", so the first of them ends it.
-    match = re.fullmatch(r"([^@/]+)([@/])(.+)", reference, re.DOTALL)
+    match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise FieldInvalid("references", f"{reference[:200]!r} is not MODEL@ALIAS or MODEL/VERSION")
     name, separator, selector = match.groups()

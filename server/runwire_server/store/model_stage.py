@@ -7,10 +7,10 @@ from runwire.v1.model_pb2 import ModelEvent, ModelVersion
 from runwire.v1.registry_service_pb2 import TransitionModelVersionRequest
 
 from runwire_server.errors import StageChanged
-from runwire_server.limits import check_value
 from runwire_server.store import model, model_event, model_row, model_version, request
 from runwire_server.store.database import Transaction
 from runwire_server.store.experiment import workspace_of
+from runwire_server.store.model_event import Cause
 from runwire_server.store.model_name import ARCHIVED, canonical_stage
 from runwire_server.store.model_row import ModelRow
 from runwire_server.store.tables import model_versions
@@ -26,7 +26,6 @@ def transition(
     A version that is there already stays as it is, and nothing is recorded for it.
     """
     key = wanted.key
-    check_value("comment", wanted.comment)
     if request.recall(tx, wanted) is not None:
         return model_version.get(tx, key)
     row = model_row.locked(tx, workspace_of(key.workspace), key.model)
@@ -45,34 +44,27 @@ def transition(
             for version in _in_stage(tx, row, stage)
             if version != key.version and stage != archived
         }
-    revision = 0
+    revision, cause = 0, Cause(actor, wanted.comment)
     for version, (previous, new) in moves.items():
-        revision = _move(tx, row, version, previous, new, actor=actor, comment=wanted.comment)
+        revision = move(tx, row, version, previous, new, cause)
     if moves:
         model_row.touch(tx, row, revision)
     request.remember(tx, wanted, f"{row.model_id}/{key.version}")
     return model_version.get(tx, key)
 
 
-def _move(
-    tx: Transaction,
-    row: ModelRow,
-    version: int,
-    previous: str,
-    stage: str,
-    *,
-    actor: str,
-    comment: str,
+def move(
+    tx: Transaction, row: ModelRow, version: int, previous: str, stage: str, cause: Cause
 ) -> int:
+    """Change the stage of a version of a locked model and record it; returns the revision."""
     revision = model_event.record(
         tx,
         row,
         ModelEvent.KIND_STAGE_CHANGED,
+        cause,
         version=version,
         stage=stage,
         previous_stage=previous,
-        actor=actor,
-        comment=comment,
     )
     model_row.touch_versions(tx, row, {version}, revision, stage=stage)
     return revision

@@ -44,6 +44,7 @@ __all__ = [
     "finish",
     "finish_if_reached",
     "get",
+    "get_fresh",
     "heartbeats",
     "log_params",
     "lose",
@@ -65,11 +66,15 @@ def get(tx: Transaction, run_id: str, view: RunView = RunView.RUN_VIEW_FULL) -> 
 
     Its metrics are those in metric_summaries: ``Engine.refresh`` brings them up to date.
     """
+    return _present(tx, run_row.find(tx, run_id), view)
+
+
+def get_fresh(tx: Transaction, run_id: str, view: RunView = RunView.RUN_VIEW_FULL) -> Run | None:
+    """As ``get``; None where the view has metrics and they are not up to date."""
     row = run_row.find(tx, run_id)
-    data = Data()
-    if view != RunView.RUN_VIEW_BASIC:
-        data.add_full(tx, [run_id])
-    return message(row, data)
+    if row.summaries_stale and view != RunView.RUN_VIEW_BASIC:
+        return None
+    return _present(tx, row, view)
 
 
 def update(tx: Transaction, run: Run, update_mask: FieldMask) -> None:
@@ -112,6 +117,13 @@ def restore(tx: Transaction, run_id: str) -> None:
         raise NotFound("run", run_id)
     if row.delete_time is not None:
         run_row.change(tx, row, delete_time=None)
+
+
+def _present(tx: Transaction, row: RunRow, view: RunView) -> Run:
+    data = Data()
+    if view != RunView.RUN_VIEW_BASIC:
+        data.add_full(tx, [row.run_id])
+    return message(row, data)
 
 
 def _changes(tx: Transaction, run: Run, wanted: mask.Mask, row: RunRow) -> dict[str, Any]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import uuid
 
-import sqlalchemy as sa
 from runwire.v1.run_pb2 import Run
 
 from runwire_server.errors import FieldInvalid, TooLarge
 from runwire_server.limits import check_value
-from runwire_server.store import experiment, experiment_row, run_row
-from runwire_server.store.check import check_entries, check_name, check_run_id
+from runwire_server.store import experiment, experiment_row, run_change, run_row
+from runwire_server.store.check import check_entries, check_name, check_run_id, experiment_key
 from runwire_server.store.database import Transaction
 from runwire_server.store.experiment_row import DEFAULT_ID
 from runwire_server.store.run_data import add_inputs, check_input, insert_params, set_tags
 from runwire_server.store.run_message import message
 from runwire_server.store.run_read import Data
+from runwire_server.store.run_row import RunRow
 from runwire_server.store.tables import runs
 from runwire_server.store.times import from_proto
 
@@ -32,16 +32,20 @@ def create(tx: Transaction, draft: Run, experiment_name: str, workspace: str) ->
     ``FieldInvalid`` and ``TooLarge``; ``NotFound`` and ``Deleted`` for the experiment.
     """
     _check(draft)
-    there = run_row.lookup(tx, draft.run_id) if draft.run_id else None
-    if there is not None:
-        return message(there, Data()), True
     run_id = draft.run_id or uuid.uuid4().hex
+    by_name = bool(experiment_name) and not draft.experiment_id
+    if by_name and (there := run_row.lookup(tx, run_id)) is not None:
+        return message(there, Data()), True  # and no experiment is made for it
     home = _home(tx, draft.experiment_id, experiment_name, workspace)
-    tx.execute(sa.insert(runs), _values(tx, run_id, home, draft))
+    row = _insert(tx, _values(tx, run_id, home, draft))
+    if row is None:
+        return message(run_row.find(tx, run_id), Data()), True
+    if not by_name:  # looked at only now: a repeat succeeds whatever became of it
+        experiment_row.find_live(tx, str(home), "run.experiment_id")
     insert_params(tx, run_id, draft.params)
     set_tags(tx, run_id, draft.tags)
     add_inputs(tx, run_id, draft.inputs)
-    created = message(run_row.find(tx, run_id), Data())
+    created = message(row, Data())
     created.MergeFrom(Run(params=draft.params, tags=draft.tags, inputs=draft.inputs))
     return created, False
 
@@ -55,8 +59,13 @@ def check_run_name(field: str, name: str) -> None:
 def _home(tx: Transaction, experiment_id: str, name: str, workspace: str) -> int:
     if name and not experiment_id:
         return experiment.get_or_create(tx, name, workspace)
-    wanted = experiment_id or str(DEFAULT_ID)
-    return int(experiment_row.find_live(tx, wanted, "run.experiment_id").experiment_id)
+    return experiment_key("run.experiment_id", experiment_id or str(DEFAULT_ID))
+
+
+def _insert(tx: Transaction, values: dict[str, object]) -> RunRow | None:
+    """The new row; None where the run is there already."""
+    insert = tx.insert(runs).on_conflict_do_nothing().returning(runs)
+    return tx.execute(insert, values).one_or_none()
 
 
 def _values(tx: Transaction, run_id: str, experiment_id: int, draft: Run) -> dict[str, object]:
@@ -78,6 +87,7 @@ def _values(tx: Transaction, run_id: str, experiment_id: int, draft: Run) -> dic
         "start_time": from_proto("run.start_time", draft.start_time) if has_start else tx.now,
         "summaries_stale": False,
         "revision": 1,
+        **run_change.draw(tx, run_id),
     }
 
 

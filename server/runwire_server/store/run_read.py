@@ -8,7 +8,7 @@ runs that have more.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from operator import itemgetter
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from runwire_server.store.database import Transaction
+from runwire_server.store.dialects import Among
 from runwire_server.store.filter_tree import Key, Kind
 from runwire_server.store.run_data import KEYS_A_QUERY, chunks
 from runwire_server.store.tables import (
@@ -45,6 +46,7 @@ class Data:
     tags: ByRun[str] = field(default_factory=dict)
     metrics: ByRun[float] = field(default_factory=dict)
     inputs: ByRun[bytes] = field(default_factory=dict)  # serialized DatasetInput
+    names: dict[int, str] = field(default_factory=dict)  # of metrics met so far
     truncated: set[str] = field(default_factory=set)
 
     def add_full(self, tx: Transaction, run_ids: Sequence[str]) -> None:
@@ -53,12 +55,17 @@ class Data:
         self.tags = _first(tx, _TAGS, run_ids, self.truncated)
         self.add_inputs(tx, run_ids)
         last: dict[str, dict[int, float | None]] = _first(tx, _LAST, run_ids, self.truncated)
-        names = _names(tx, {key_id for series in last.values() for key_id in series})
+        self._add_names(tx, set().union(*last.values()))
+        names = self.names
         for run_id, series in last.items():
             self.metrics[run_id] = {
                 names[key_id]: math.nan if value is None else value
                 for key_id, value in series.items()
             }
+
+    def _add_names(self, tx: Transaction, key_ids: set[int]) -> None:
+        for some in chunks(sorted(key_ids - self.names.keys()), KEYS_A_QUERY):
+            self.names.update(tx.tuples(_NAMES, key_ids=some))
 
     def add_inputs(self, tx: Transaction, run_ids: Sequence[str]) -> None:
         self.inputs = _first(tx, _INPUTS, run_ids, self.truncated)
@@ -72,9 +79,6 @@ class Data:
             self.add_inputs(tx, run_ids)
 
 
-_RUN_IDS: sa.BindParameter[str] = sa.bindparam("run_ids", expanding=True)
-
-
 def tags_of(tx: Transaction, run_id: str) -> dict[str, str]:
     """All tags of one run, without a cap."""
     query = sa.select(run_tags.c.key, run_tags.c.value).where(run_tags.c.run_id == run_id)
@@ -84,7 +88,7 @@ def tags_of(tx: Transaction, run_id: str) -> dict[str, str]:
 def _query(table: sa.Table, key: str, value: str) -> sa.Select[Any]:
     return (
         sa.select(table.c.run_id, table.c[key], table.c[value])
-        .where(table.c.run_id.in_(_RUN_IDS))
+        .where(Among(table.c.run_id, "run_ids"))
         .order_by(table.c.run_id, table.c[key])
         .limit(ROWS_A_QUERY)
     )
@@ -94,13 +98,7 @@ _PARAMS = _query(run_params, "key", "value")
 _TAGS = _query(run_tags, "key", "value")
 _INPUTS = _query(run_inputs, "input_id", "dataset_input")
 _LAST = _query(metric_summaries, "key_id", "last")
-_NAMES = sa.select(metric_keys).where(
-    metric_keys.c.key_id.in_(sa.bindparam("key_ids", expanding=True))
-)
-
-
-def _rows(tx: Transaction, query: sa.Select[Any], **values: Sequence[Any]) -> Sequence[Any]:
-    return tx.execute(query, values).all()
+_NAMES = sa.select(metric_keys).where(Among(metric_keys.c.key_id, "key_ids"))
 
 
 def _first(
@@ -110,7 +108,7 @@ def _first(
     for some in chunks(run_ids, RUNS_A_QUERY):
         waiting: Sequence[str] = some
         while waiting:
-            rows = _rows(tx, query, run_ids=waiting)
+            rows = tx.tuples(query, run_ids=waiting)
             complete = len(rows) < ROWS_A_QUERY
             last = "" if complete else rows[-1][0]
             for run_id, group in groupby(rows, itemgetter(0)):
@@ -150,14 +148,6 @@ def _cut(entries: Mapping[Any, V]) -> dict[Any, V]:
     return kept
 
 
-def _names(tx: Transaction, key_ids: Iterable[int]) -> dict[int, str]:
-    names: dict[int, str] = {}
-    for some in chunks(sorted(key_ids), KEYS_A_QUERY):
-        for key_id, name in _rows(tx, _NAMES, key_ids=some):
-            names[key_id] = name
-    return names
-
-
 def _add_entries(
     tx: Transaction,
     into: ByRun[str],
@@ -170,10 +160,10 @@ def _add_entries(
     if not keys:
         return
     query = sa.select(table.c.run_id, table.c.key, table.c.value).where(
-        table.c.key.in_(keys), table.c.run_id.in_(_RUN_IDS)
+        table.c.key.in_(keys), Among(table.c.run_id, "run_ids")
     )
     for some in chunks(run_ids, RUNS_A_QUERY):
-        for run_id, key, value in _rows(tx, query, run_ids=some):
+        for run_id, key, value in tx.tuples(query, run_ids=some):
             into.setdefault(run_id, {})[key] = value
 
 
@@ -194,10 +184,10 @@ def _add_metrics(
         return
     summaries = metric_summaries.c
     query = sa.select(metric_summaries).where(
-        summaries.key_id.in_(sorted(wanted)), summaries.run_id.in_(_RUN_IDS)
+        summaries.key_id.in_(sorted(wanted)), Among(summaries.run_id, "run_ids")
     )
     for some in chunks(run_ids, RUNS_A_QUERY):
-        for row in _rows(tx, query, run_ids=some):
+        for row in tx.execute(query, {"run_ids": some}):
             for column in wanted[row.key_id]:
                 value = getattr(row, _STORED[column.function])
                 if value is None and column.function != "last":

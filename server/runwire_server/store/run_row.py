@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import sqlalchemy as sa
 
 from runwire_server.errors import Deleted, NotFound
+from runwire_server.store import run_change
 from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import experiments, runs
@@ -49,7 +50,9 @@ def locked_live(tx: Transaction, run_id: str) -> RunRow:
 
 
 def change(tx: Transaction, row: RunRow, **values: Any) -> None:
-    """Update a row that this transaction has locked, and draw its next revision."""
+    """Update a row that this transaction has locked, and draw its next revision. Watchers of
+    runs are told."""
+    run_change.note(tx, row.run_id)
     tx.execute(
         sa.update(runs)
         .where(runs.c.run_id == row.run_id)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from runwire.v1.run_pb2 import Run
-from runwire.v1.run_service_pb2 import RunView, SearchRunsRequest
+from runwire.v1.run_service_pb2 import RunView, SearchRunsRequest, WatchRunsRequest
 
 from runwire_server.errors import FieldInvalid
 from runwire_server.store import experiment
@@ -15,6 +16,7 @@ from runwire_server.store.check import experiment_key
 from runwire_server.store.database import Transaction
 from runwire_server.store.filter_tree import Key, Kind
 from runwire_server.store.fit import fit
+from runwire_server.store.ranges import Scope
 from runwire_server.store.run_data import chunks
 from runwire_server.store.run_message import message
 from runwire_server.store.run_read import Data
@@ -25,6 +27,9 @@ from runwire_server.store.tables import experiments, runs
 
 MAX_EXPERIMENTS = 10_000
 MAX_COLUMNS = 1000
+FEW_EXPERIMENTS = 100
+Scoped = SearchRunsRequest | WatchRunsRequest
+
 # So many runs of a page are in memory at once before their messages are counted.
 RUNS_AT_ONCE = 250
 
@@ -37,12 +42,13 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
     its limit. With ``columns`` a run carries them, beside what the view brings. Raises
     ``FieldInvalid``, ``FilterSyntax``, ``PageTokenMismatch``.
     """
-    columns = _columns(request.columns)
+    columns = checked_columns(request.columns)
     page = partial(
         search_rows,
         tx,
         RUNS,
-        scope=_scope(tx, request),
+        scope=[] if request.show_deleted else [runs.c.delete_time.is_(None)],
+        home=home(tx, request, show_deleted=request.show_deleted),
         filter=request.filter,
         order_by=request.order_by,
         page_token=request.page_token,
@@ -55,10 +61,11 @@ def search(tx: Transaction, request: SearchRunsRequest) -> tuple[list[Run], str]
         ),
     )
     rows, token = page(page_size=request.page_size)
+    names: dict[int, str] = {}
     found = fit(
         run
         for some in chunks(rows, RUNS_AT_ONCE)
-        for run in _with_data(tx, some, request.view, columns)
+        for run in with_data(tx, some, request.view, columns, names)
     )
     if len(found) < len(rows):
         _, token = page(page_size=len(found))
@@ -71,7 +78,7 @@ def shows_metrics(request: SearchRunsRequest) -> bool:
     return request.view == RunView.RUN_VIEW_FULL or "metric" in texts
 
 
-def experiment_keys(request: SearchRunsRequest) -> list[int] | None:
+def experiment_keys(request: Scoped) -> list[int] | None:
     """The experiments that are named, as stored; None for all. Raises ``FieldInvalid``."""
     if not request.experiment_ids:
         return None
@@ -81,18 +88,24 @@ def experiment_keys(request: SearchRunsRequest) -> list[int] | None:
     return sorted(keys)
 
 
-def _with_data(
-    tx: Transaction, rows: Sequence[RunRow], view: RunView, columns: Sequence[Key]
+def with_data(
+    tx: Transaction,
+    rows: Sequence[RunRow],
+    view: RunView,
+    columns: Sequence[Key],
+    names: dict[int, str],
 ) -> list[Run]:
+    """The runs as a view shows them, with these columns beside."""
     run_ids = [row.run_id for row in rows]
-    data = Data()
+    data = Data(names=names)
     if view == RunView.RUN_VIEW_FULL:
         data.add_full(tx, run_ids)
     data.add_columns(tx, run_ids, columns)
     return [message(row, data) for row in rows]
 
 
-def _columns(columns: Sequence[str]) -> list[Key]:
+def checked_columns(columns: Sequence[str]) -> list[Key]:
+    """Raises ``FieldInvalid``, ``FilterSyntax``."""
     if len(columns) > MAX_COLUMNS:
         raise FieldInvalid("columns", f"more than {MAX_COLUMNS} columns")
     keys = parse_columns(columns)
@@ -102,17 +115,25 @@ def _columns(columns: Sequence[str]) -> list[Key]:
     return keys
 
 
-def _scope(tx: Transaction, request: SearchRunsRequest) -> list[sa.ColumnElement[bool]]:
-    keys = experiment_keys(request)
-    home, key = runs.c.experiment_id, experiments.c.experiment_id
-    scope = [] if request.show_deleted else [runs.c.delete_time.is_(None)]
-    if keys is None:
-        workspace = experiment.workspace_of(request.workspace)
-        of_workspace = sa.select(key).where(experiments.c.workspace == workspace)
-        if not request.show_deleted:
-            of_workspace = of_workspace.where(experiments.c.delete_time.is_(None))
-        return [*scope, home.in_(of_workspace)]
-    if not request.show_deleted:
-        live = sa.select(key).where(key.in_(keys), experiments.c.delete_time.is_(None))
-        keys = [row.experiment_id for row in tx.execute(live)]
-    return [*scope, home == keys[0] if len(keys) == 1 else home.in_(keys)]
+def home(tx: Transaction, request: Scoped, *, show_deleted: bool) -> Scope:
+    """Which experiments a request names, or those of its workspace; as few values where they
+    are few: these the databases plan better. ``show_deleted``: those in the trash too."""
+    keys, key = experiment_keys(request), experiments.c.experiment_id
+    if keys is not None and show_deleted:
+        return partial(_among, keys)
+    found = sa.select(key)
+    if not show_deleted:
+        found = found.where(experiments.c.delete_time.is_(None))
+    if keys is not None:
+        return partial(_among, tx.execute(found.where(key.in_(keys))).scalars().all())
+    found = found.where(experiments.c.workspace == experiment.workspace_of(request.workspace))
+    few = tx.execute(found.limit(FEW_EXPERIMENTS + 1)).scalars().all()
+    return partial(_among, few if len(few) <= FEW_EXPERIMENTS else found)
+
+
+def _among(
+    keys: Sequence[int] | sa.Select[tuple[int]], column: sa.ColumnElement[Any]
+) -> sa.ColumnElement[bool]:
+    if isinstance(keys, Sequence) and len(keys) == 1:
+        return column == keys[0]
+    return column.in_(keys)

@@ -15,7 +15,7 @@ from runwire.v1.run_service_pb2 import FinishRunRequest
 
 from runwire_server.errors import FieldInvalid, RunSealed, TooLarge
 from runwire_server.limits import check_value
-from runwire_server.store import run_row
+from runwire_server.store import run_change, run_row
 from runwire_server.store.check import check_name
 from runwire_server.store.database import Transaction
 from runwire_server.store.run_row import RunRow
@@ -126,7 +126,10 @@ def _lose(tx: Transaction, run_id: str, heartbeat_time: int) -> bool:
     )
     lost = sa.update(runs).where(*unheard)
     done = tx.execute(lost.values(state=Run.STATE_LOST, revision=runs.c.revision + 1))
-    return done.rowcount > 0
+    if not done.rowcount:
+        return False
+    run_change.note(tx, run_id)
+    return True
 
 
 def state_name(state: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import sqlalchemy as sa
@@ -62,12 +62,17 @@ class Pairs:
         """The row of this key as a table of its own, and the condition that joins it."""
         row = self.table.alias()
         owned = [row.c[column] == owner for column, owner in self.owner.items()]
+        return row, sa.and_(*owned, self.named(row, name))
+
+    @staticmethod
+    def named(row: sa.FromClause, name: str) -> sa.ColumnElement[bool]:
+        """Whether a row is of this key."""
         if "key_id" in row.c:
             # Here and not above: the package metrics is built on the package store.
             from runwire_server.metrics.keys import key_id
 
-            return row, sa.and_(*owned, row.c.key_id == key_id(name))
-        return row, sa.and_(*owned, row.c.key == name)
+            return row.c.key_id == key_id(name)
+        return row.c.key == name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ class Schema:
     default_order: str
     parent: tuple[sa.Table, sa.ColumnElement[bool]] | None = None
     parent_columns: tuple[sa.Label[object], ...] = ()
+    # Attributes by which an index finds rows, and the columns in whose order one has them.
+    indexed: tuple[sa.Column[object], ...] = ()
+    walkable: Mapping[Kind, str] = field(default_factory=dict)
 
     def attribute(self, key: Key, field: str) -> Attribute:
         """Raises ``FilterSyntax`` for a name that the noun does not have."""
@@ -162,6 +170,8 @@ RUNS = Schema(
         ),
     },
     default_order="start_time DESC",
+    indexed=(runs.c.run_id, runs.c.parent_run_id, runs.c.start_time),
+    walkable={Kind.ATTRIBUTE: "start_time", Kind.PARAM: "number", Kind.METRIC: "last"},
 )
 
 EXPERIMENTS = Schema(
@@ -180,6 +190,10 @@ EXPERIMENTS = Schema(
     default_order="create_time DESC",
 )
 
+_live_version = sa.and_(
+    model_versions.c.model_id == models.c.model_id, model_versions.c.delete_time.is_(None)
+)
+
 MODELS = Schema(
     noun="model",
     table=models,
@@ -192,6 +206,16 @@ MODELS = Schema(
         (
             "update_time last_update_time last_updated_timestamp timestamp",
             _time(models.c.update_time),
+        ),
+        ("delete_time", _time(models.c.delete_time)),
+        ("creator user user_id", _text(models.c.creator, unset_is_empty=True)),
+        (
+            "stage current_stage",
+            Attribute(model_versions.c.stage, Type.TEXT, through=_live_version),
+        ),
+        (
+            "source_run_id run_id",
+            Attribute(model_versions.c.source_run_id, Type.ID, True, through=_live_version),
         ),
         (
             "alias aliases",
@@ -228,6 +252,7 @@ MODEL_VERSIONS = Schema(
             "update_time last_update_time last_updated_timestamp timestamp",
             _time(model_versions.c.update_time),
         ),
+        ("delete_time", _time(model_versions.c.delete_time)),
         (
             "alias aliases",
             Attribute(

@@ -2,7 +2,7 @@
 
 rows, next_page_token = search(
     tx, RUNS,
-    scope=[runs.c.experiment_id == 5, runs.c.delete_time.is_(None)],
+    scope=[runs.c.delete_time.is_(None)], home=lambda column: column == 5,
     filter=request.filter, order_by=request.order_by,
     page_size=request.page_size, page_token=request.page_token,
     arguments=(tuple(request.experiment_ids), request.view, tuple(request.columns)),
@@ -22,7 +22,9 @@ from runwire_server.store.database import Transaction
 from runwire_server.store.filter import parse, parse_order
 from runwire_server.store.filter_compile import Query
 from runwire_server.store.filter_tree import Key, Kind
+from runwire_server.store.ranges import Scope
 from runwire_server.store.schemas import EXPERIMENTS, MODEL_VERSIONS, MODELS, RUNS, Schema
+from runwire_server.store.search_plan import Plan
 
 __all__ = [
     "EXPERIMENTS",
@@ -31,6 +33,7 @@ __all__ = [
     "RUNS",
     "Key",
     "Kind",
+    "matching",
     "parse_columns",
     "search",
 ]
@@ -41,6 +44,7 @@ def search(
     schema: Schema,
     *,
     scope: Sequence[sa.ColumnElement[bool]] = (),
+    home: Scope | None = None,
     filter: str = "",
     order_by: str = "",
     page_size: int = 0,
@@ -54,8 +58,9 @@ def search(
     whose name begins with ``order_`` after them belong to the paging.
 
     scope: conditions on the main table (for MODEL_VERSIONS also on ``models``) that the
-    caller sets: workspace, experiments, trash. Where there is one experiment say
-    ``runs.c.experiment_id == x`` and not ``in_([x])``: the databases plan it better.
+    caller sets: workspace, trash. home: of RUNS, which experiments, as a condition on an
+    experiment's id in any table. Where there is one say ``column == x`` and not
+    ``column.in_([x])``: the databases plan it better.
     order_by "" is the noun's default order. page_size as in ``page.clamp``.
     arguments: everything else that makes this another query (ids, view, columns,
     show_deleted; not page_size), of str, int, bool, None and tuples of these: a token
@@ -65,26 +70,39 @@ def search(
     PageTokenMismatch.
     """
     limit = page.clamp(page_size)
-    query = Query(schema, tx.bytewise)
+    query = Query(schema, tx.bytewise, home)
     expression = parse(filter)
-    conditions = [*scope, *(query.where(expression) if expression else ())]
+    within = [home(schema.table.c.experiment_id)] if home else []
+    conditions = [*scope, *within, *(query.where(expression) if expression else ())]
     order = query.order(parse_order(order_by) or parse_order(schema.default_order))
     query_hash = page.query_hash(schema.noun, filter, order_by, arguments)
-    if page_token:
-        conditions.append(page.after(order, page.decode(page_token, query_hash)))
-    statement = (
-        sa.select(
-            *schema.table.columns,
-            *schema.parent_columns,
-            *(column.expression.label(f"order_{i}") for i, column in enumerate(order)),
-        )
-        .select_from(query.source)
-        .where(*conditions)
-        .order_by(*(column.order for column in order))
-        .limit(limit + 1)
-    )
-    rows = list(tx.execute(statement).all())
+    position = page.decode(page_token, query_hash) if page_token else None
+    if position is not None:
+        conditions.append(page.after(order, position))
+    statement = sa.select(
+        *schema.table.columns,
+        *schema.parent_columns,
+        *(column.expression.label(f"order_{i}") for i, column in enumerate(order)),
+    ).where(*conditions)
+    rows = Plan(tx, query, statement, order, limit + 1).rows(position)
     if len(rows) <= limit:
         return rows, ""
     last = rows[limit - 1]
     return rows[:limit], page.encode(last[-len(order) :], query_hash)
+
+
+def matching(
+    tx: Transaction,
+    schema: Schema,
+    *,
+    scope: Sequence[sa.ColumnElement[bool]],
+    filter: str,
+    order: Sequence[sa.ColumnElement[Any]],
+    limit: int,
+) -> Sequence[sa.Row[Any]]:
+    """The first rows that a filter finds, without pages. Raises ``FilterSyntax``."""
+    query = Query(schema, tx.bytewise)
+    expression = parse(filter)
+    conditions = [*scope, *(query.where(expression) if expression else ())]
+    statement = sa.select(*schema.table.columns).select_from(query.source).where(*conditions)
+    return tx.execute(statement.order_by(*order).limit(limit)).all()

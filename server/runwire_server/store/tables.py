@@ -31,6 +31,9 @@ from sqlalchemy import (
 # prefixes, ranges and paging alike.
 Name = Text().with_variant(Text(collation="C"), "postgresql")
 
+# So many characters of a param or tag are in an index.
+INDEXED = 64
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -107,14 +110,32 @@ runs = Table(
     # two numbers would have to be written with every batch.
     Column("summaries_stale", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    # Of its last change that watchers are told of: store/run_change.py.
+    Column("change_shard", Integer, nullable=False, server_default=text("0")),
+    Column("change_revision", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_runs_experiment_id_start_time", "experiment_id", "start_time", "run_id"),
     Index("ix_runs_parent_run_id", "parent_run_id"),
+    Index("ix_runs_change_shard_change_revision", "change_shard", "change_revision"),
+    Index(
+        "ix_runs_forked_run_id",
+        "forked_run_id",
+        sqlite_where=text("forked_run_id <> ''"),
+        postgresql_where=text("forked_run_id <> ''"),
+    ),
     Index(
         "ix_runs_stale",
         "experiment_id",
         sqlite_where=text("summaries_stale"),
         postgresql_where=text("summaries_stale"),
     ),
+)
+
+# The rows that changes of runs lock to draw their revisions.
+run_revisions = Table(
+    "run_revisions",
+    metadata,
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
 )
 
 run_params = Table(
@@ -124,6 +145,8 @@ run_params = Table(
     Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
     Column("number", Double),  # the value where it is a finite number, for filters
+    # A text is found by its beginning: an index's row has its limits.
+    Index("ix_run_params_value", "key", "number", text(f"substr(value, 1, {INDEXED})"), "run_id"),
 )
 
 run_tags = Table(
@@ -132,6 +155,7 @@ run_tags = Table(
     Column("run_id", String(32), primary_key=True),
     Column("key", Name, primary_key=True),
     Column("value", Text, nullable=False),
+    Index("ix_run_tags_value", "key", text(f"substr(value, 1, {INDEXED})"), "run_id"),
 )
 
 run_inputs = Table(
@@ -164,6 +188,7 @@ metric_keys = Table(
     metadata,
     Column("key_id", BigInteger, primary_key=True, autoincrement=False),  # hash of the name
     Column("name", Name, nullable=False),
+    Index("ix_metric_keys_name", "name"),
 )
 
 metric_writers = Table(
@@ -276,6 +301,7 @@ metric_summaries = Table(
     Column("mean", Double),
     Column("non_finite", BigInteger, nullable=False),
     Index("uq_metric_summaries_run_id_key_id", "run_id", "key_id", unique=True),
+    Index("ix_metric_summaries_last", "experiment_id", "key_id", "last", "run_id"),
 )
 
 # Artifacts --------------------------------------------------------------------
@@ -349,11 +375,15 @@ models = Table(
     Column("name", Name, nullable=False),
     Column("description", Text, nullable=False),
     Column("stages", Text, nullable=False),  # JSON list
-    Column("latest_version", BigInteger, nullable=False),
+    Column("latest_version", BigInteger, nullable=False),  # of those not deleted; 0: none
+    Column("last_number", BigInteger, nullable=False, server_default=text("0")),  # ever given
+    Column("creator", Text, nullable=False, server_default=""),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
+    # Its versions have none of their own for it, and its aliases stay, to come back with it.
     Column("delete_time", BigInteger),
-    Column("revision", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),  # of the last change, of a version too
+    Index("ix_models_workspace_revision", "workspace", "revision"),
     Index(
         "uq_models_live_name",
         "workspace",
@@ -382,6 +412,8 @@ model_versions = Table(
     Column("source_run_id", String(32), nullable=False),
     Column("source_path", Text, nullable=False),
     Column("source_uri", Text, nullable=False),
+    Column("source_model_id", String(32), nullable=False, server_default=""),
+    Column("source_version", BigInteger, nullable=False, server_default=text("0")),
     Column("tree_digest", String(71), nullable=False),
     Column("signature", Text, nullable=False),
     Column("creator", Text, nullable=False),
@@ -390,6 +422,14 @@ model_versions = Table(
     Column("delete_time", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Index("ix_model_versions_source_run_id", "source_run_id"),
+    Index("ix_model_versions_model_id_revision", "model_id", "revision"),
+    Index(
+        "ix_model_versions_source_model_id",
+        "source_model_id",
+        "source_version",
+        sqlite_where=text("source_version > 0"),
+        postgresql_where=text("source_version > 0"),
+    ),
 )
 
 model_version_tags = Table(
@@ -426,5 +466,11 @@ model_events = Table(
     Column("actor", Text, nullable=False),
     Column("comment", Text, nullable=False),
     Column("time", BigInteger, nullable=False),
+    Column("previous_model", Text, nullable=False, server_default=""),
+    Column("changes", Text, nullable=False, server_default=""),  # store/model_change.py
+    Column("undone_revision", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_model_events_model_id_revision", "model_id", "revision"),
+    Index("ix_model_events_model_id_alias_revision", "model_id", "alias", "revision"),
+    # To find the history of a model that was removed for good by its name.
+    Index("ix_model_events_workspace_model", "workspace", "model"),
 )

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -121,6 +122,6 @@ def version_of(text: str) -> tuple[str, int]:
     return model, int(number)
 
 
-def resolved(client: Client, reference: str) -> ModelVersion:
-    """The version that MODEL/7, MODEL@ALIAS, MODEL/latest or MODEL/STAGE means now."""
-    return client.models.resolve(reference.removeprefix("models:/"))
+def resolved(client: Client, reference: str, *, at: datetime | None = None) -> ModelVersion:
+    """The version that MODEL/7, MODEL@ALIAS, MODEL/latest or MODEL/STAGE means now, or meant."""
+    return client.models.resolve(reference.removeprefix("models:/"), at=at)

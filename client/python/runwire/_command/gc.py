@@ -27,8 +27,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
         raise CommandError(f"runwire {name} needs the server: {error}", hint) from error
     parser = CommandParser(
         prog=f"runwire {name}",
-        description="Remove runs that were deleted some time ago for good, with their metrics, and "
-        "artifacts' bytes that no run or model version holds, and give the space back. Safe "
+        description="Remove runs, models and model versions that were deleted some time ago for "
+        "good, and artifacts' bytes that none of them holds, and give the space back. Safe "
         "while servers run on the same database.",
         epilog="examples:\n  runwire gc --dry-run\n  runwire gc --older-than 12h\n"
         "  runwire gc --backend-store-uri postgresql://user@db/runwire\n",
@@ -62,7 +62,7 @@ def duration(text: str) -> int:
 
 
 def _collect(args: argparse.Namespace) -> int:
-    from runwire_server import gc, gc_blobs
+    from runwire_server import gc, gc_blobs, gc_registry
     from runwire_server.blobs import open_blobs
     from runwire_server.errors import ServiceError
     from runwire_server.store import migrations
@@ -75,6 +75,9 @@ def _collect(args: argparse.Namespace) -> int:
                     "the database is not of this release", "runwire db upgrade brings it up to date"
                 )
             store = open_blobs(args.artifacts_destination)
+            models, versions = gc_registry.collect(
+                db, args.older_than, dry_run=args.dry_run, on_removed=_tell
+            )
             count = gc.collect(db, args.older_than, dry_run=args.dry_run, on_run=_tell)
             with progress("blobs", unit="removed") as bar:
                 collected = gc_blobs.collect(
@@ -85,18 +88,19 @@ def _collect(args: argparse.Namespace) -> int:
     except (ValueError, ImportError) as error:  # a URI that is not supported here
         raise CommandError(str(error), code=USAGE) from error
     done = "to remove" if args.dry_run else "removed"
-    print(f"{_counted(count, 'run')} {done}")
-    size = size_text(collected.size_bytes)
-    uploads = collected.uploads
-    print(
-        f"{_counted(collected.blobs, 'blob')}, {_counted(uploads, 'upload')} and "
-        f"{_counted(collected.orphans, 'orphan')} {done}, {size}"
+    found = (_counted(count, "run"), _counted(models, "model"), _counted(versions, "model version"))
+    print(f"{', '.join(found)} {done}")
+    swept = (
+        _counted(collected.blobs, "blob"),
+        _counted(collected.uploads, "upload"),
+        _counted(collected.orphans, "orphan"),
     )
+    print(f"{', '.join(swept)} {done}, {size_text(collected.size_bytes)}")
     return 0
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _on_progress(
@@ -110,6 +114,6 @@ def _on_progress(
     return tell
 
 
-def _tell(run_id: str) -> None:
+def _tell(name: str) -> None:
     if sys.stderr.isatty():
-        print(run_id, file=sys.stderr)
+        print(name, file=sys.stderr)

@@ -7,7 +7,7 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from runwire._command import metric_compact
+from runwire._command import metric_compact, metric_tail
 from runwire._command.failure import NOT_FOUND, CommandError
 from runwire._command.find import connected, run_id_of, take
 from runwire._command.metric_export import WRITERS, export
@@ -15,11 +15,11 @@ from runwire._command.metric_range import add_range, range_of
 from runwire._command.options import Verbs, count
 from runwire._command.output import Table
 from runwire._command.resource import document
+from runwire._command.sparkline import draw
 
 if TYPE_CHECKING:
     from runwire._series import Buckets
 
-BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 40
 SHOWN = 50
 
@@ -83,6 +83,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     exported.add_argument("--format", choices=WRITERS, help="(default: by the name of the file)")
     exported.add_argument("-o", "--output", required=True, metavar="FILE", help="- for stdout")
     add_range(exported)
+    metric_tail.add_to(verbs)
     metric_compact.add_to(verbs)
 
 
@@ -175,19 +176,7 @@ def sparkline(one: Buckets, first: int) -> str:
         means[min(place, WIDTH - 1)] = (
             float(total) / (int(points) - int(bad)) if points > bad else math.nan
         )
-    drawn = [mean for mean in means if math.isfinite(mean)]
-    if not drawn:
-        return ""
-    low, span = min(drawn), max(drawn) - min(drawn)
-    return "".join(_bar(mean, low, span) for mean in means).rstrip()
-
-
-def _bar(value: float, low: float, span: float) -> str:
-    if not math.isfinite(value):
-        return " "
-    if not span or not math.isfinite(span):
-        return BARS[len(BARS) // 2]
-    return BARS[min(len(BARS) - 1, int((value - low) / span * len(BARS)))]
+    return draw(means)
 
 
 def _row(one: Any) -> tuple[object, ...]:

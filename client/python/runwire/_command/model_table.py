@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from runwire._command.output import Id, Record, Table
-from runwire._command.resource import document, enum_name, time_of
+from runwire._command.resource import document, time_of
+
+
+def listing(models: Sequence[Any], *, more: bool, deleted: bool) -> Table:
+    columns = ["model", "latest", "aliases", "changed"]
+    rows = [
+        [one.name, one.latest_version, aliases(one), time_of(one.update_time)] for one in models
+    ]
+    documents = [document(one) for one in models]
+    _add_deleted(columns, rows, models if deleted else ())
+    return Table(columns, rows, documents, empty="no models", more=more)
 
 
 def record(model: Any) -> Record:
@@ -16,6 +26,7 @@ def record(model: Any) -> Record:
         ("description", model.description),
         ("latest version", model.latest_version),
         ("stages", list(model.stages)),
+        ("creator", model.creator),
         ("created", time_of(model.create_time)),
         ("changed", time_of(model.update_time)),
     ]
@@ -24,21 +35,41 @@ def record(model: Any) -> Record:
     return Record(fields, document(model))
 
 
-def version_table(listed: Sequence[Any], more: bool = False) -> Table:
+def version_table(listed: Sequence[Any], *, more: bool = False, deleted: bool = False) -> Table:
+    columns = ["model", "version", "stage", "aliases", "source", "path", "created"]
     rows = [
-        (
+        [
             one.model,
             one.version,
             one.stage,
             list(one.aliases),
-            Id(one.source_run_id) if one.source_run_id else one.source_uri,
+            _source(one),
             one.source_path,
             time_of(one.create_time),
-        )
+        ]
         for one in listed
     ]
-    columns = ("model", "version", "stage", "aliases", "source", "path", "created")
-    return Table(columns, rows, [document(one) for one in listed], empty="no versions", more=more)
+    _add_deleted(columns, rows, listed if deleted else ())
+    documents = [document(one) for one in listed]
+    return Table(columns, rows, documents, empty="no versions", more=more)
+
+
+def _add_deleted(columns: list[str], rows: list[list[Any]], resources: Sequence[Any]) -> None:
+    if resources:
+        columns.append("deleted")
+    for row, one in zip(rows, resources, strict=False):
+        row.append(time_of(one.delete_time))
+
+
+def _source(version: Any) -> str:
+    if version.source_run_id:
+        return Id(version.source_run_id)
+    return _copied(version) or version.source_uri
+
+
+def _copied(version: Any) -> str:
+    source = version.source_version
+    return f"{source.model}/{source.version}" if source.version else ""
 
 
 def version_record(version: Any) -> Record:
@@ -51,11 +82,13 @@ def version_record(version: Any) -> Record:
         ("source run", version.source_run_id),
         ("source path", version.source_path),
         ("source uri", version.source_uri),
+        ("copy of", _copied(version)),
         ("tree digest", version.tree_digest),
         ("signature", version.signature),
         ("creator", version.creator),
         ("created", time_of(version.create_time)),
         ("changed", time_of(version.update_time)),
+        ("deleted", time_of(version.delete_time)),
     ]
     fields += [(f"tags.{key}", version.tags[key]) for key in sorted(version.tags)]
     return Record(fields, document(version))
@@ -63,17 +96,3 @@ def version_record(version: Any) -> Record:
 
 def aliases(model: Any) -> list[str]:
     return [f"{name}={model.aliases[name]}" for name in sorted(model.aliases)]
-
-
-def happened(event: Any) -> str:
-    kind = enum_name(event.DESCRIPTOR.fields_by_name["kind"].enum_type, event.kind)
-    was = event.previous_version or "unset"
-    told = {
-        "VERSION_CREATED": f"version {event.version} published",
-        "ALIAS_MOVED": f"@{event.alias} to version {event.version} from {was}",
-        "ALIAS_REMOVED": f"@{event.alias} removed from version {event.previous_version}",
-        "STAGE_CHANGED": f"version {event.version} to {event.stage} from {event.previous_stage}",
-        "VERSION_DELETED": f"version {event.version} deleted",
-        "MODEL_DELETED": "model deleted",
-    }
-    return told.get(kind, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 Handler = Callable[[argparse.Namespace], object]
@@ -97,6 +98,15 @@ def count(text: str) -> int:
     if number < 0:
         raise argparse.ArgumentTypeError("must not be negative")
     return number
+
+
+def moment(text: str) -> datetime:
+    """The type of a time in ISO 8601; without a zone it is of this machine's."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        example = "2026-05-03 or 2026-05-03T21:27:58Z"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as {example}") from None
 
 
 def pair(text: str) -> tuple[str, str]:

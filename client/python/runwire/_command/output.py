@@ -5,7 +5,7 @@
 - else tab-separated lines without a header, whole values, times in ISO 8601, durations in
   seconds: a contract for scripts. Tabs and line ends inside a value become spaces.
 
-rich is imported in this module only, and only for a terminal.
+rich is imported here and in ``top_screen``, and only for a terminal.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Table:
     marked: frozenset[int] = frozenset()
     empty: str = "nothing found"
     more: bool = False  # there is more than the limit let through
+    more_hint: str = "--limit N, or 0 for all"
     code: int = 0
 
 
@@ -124,7 +125,7 @@ def _finite(value: object) -> object:
 def _show_table(table: Table, style: Style, *, header: bool = True) -> None:
     if not style.rich:
         for row in table.rows:
-            print("\t".join(_plain(value) for value in row))
+            print("\t".join(plain(value) for value in row))
         return
     if not table.rows:
         print(table.empty)
@@ -138,14 +139,14 @@ def _show_table(table: Table, style: Style, *, header: bool = True) -> None:
         right = all(_is_number(row[number]) for row in table.rows)
         first = "cyan" if number == 0 else ""
         drawn.add_column(
-            Text(_pretty(name)), justify="right" if right else "left", style=first, overflow="fold"
+            Text(pretty(name)), justify="right" if right else "left", style=first, overflow="fold"
         )
     for index, row in enumerate(table.rows):
         bold = "bold yellow" if index in table.marked else None
-        drawn.add_row(*(Text(_pretty(value)) for value in row), style=bold)
+        drawn.add_row(*(Text(pretty(value)) for value in row), style=bold)
     _console(style, sys.stdout).print(drawn)
     if table.more:
-        print("… there are more: --limit N, or 0 for all", file=sys.stderr)
+        print(f"… there are more: {table.more_hint}", file=sys.stderr)
 
 
 def _console(style: Style, file: TextIO) -> Any:
@@ -158,7 +159,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """For scripts, in one line."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -170,11 +172,12 @@ def _plain(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(int(value))
     if isinstance(value, list | tuple):
-        return ",".join(_plain(one) for one in value)
+        return ",".join(plain(one) for one in value)
     return " ".join(str(value).splitlines()).replace("\t", " ")
 
 
-def _pretty(value: object) -> str:
+def pretty(value: object) -> str:
+    """For people."""
     if isinstance(value, datetime):
         return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, Id):
@@ -186,7 +189,7 @@ def _pretty(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
-        return ", ".join(_pretty(one) for one in value)
+        return ", ".join(pretty(one) for one in value)
     # A terminal obeys control characters; what a stranger logged must not.
     text = "" if value is None else str(value)
     return "".join(one if one.isprintable() or one == "\n" else "�" for one in text)

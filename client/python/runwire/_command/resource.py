@@ -58,6 +58,14 @@ def enum_name(enum_type: Any, number: int) -> str:
     return name.removeprefix(zero.removesuffix("UNSPECIFIED"))
 
 
+def time_at(micros: int) -> datetime | int:
+    """A time since 1970 with its zone; the number itself where no calendar goes so far."""
+    try:
+        return _EPOCH + timedelta(microseconds=micros)
+    except OverflowError:
+        return micros
+
+
 def time_of(timestamp: Any) -> datetime | None:
     """A Timestamp as a time with its zone, or None where it is not set."""
     if not timestamp.seconds and not timestamp.nanos:

@@ -86,10 +86,16 @@ def record(run: Any) -> Record:
     ]
     for kind, entries in (("params", run.params), ("metrics", run.metrics), ("tags", run.tags)):
         fields += [(f"{kind}.{key}", entries[key]) for key in sorted(entries)]
-    fields += [("input", f"{one.name} {one.digest}") for one in run.inputs]
+    fields += [
+        (f"input.{one.tags.get('context', '')}".rstrip("."), _input(one)) for one in run.inputs
+    ]
     if run.truncated:
         fields.append(("truncated", "there is more: 'runwire metrics ls' lists every metric"))
     return Record(fields, document(run))
+
+
+def _input(one: Any) -> str:
+    return " ".join(filter(None, (one.name, one.digest, one.source)))
 
 
 def comparison(runs: Sequence[Any], *, only_differences: bool) -> Table:
@@ -122,4 +128,7 @@ def _compared(runs: Sequence[Any]) -> list[tuple[str, list[object]]]:
         maps = [getattr(run, kind) for run in runs]
         for key in sorted(set().union(*maps)):
             found.append((f"{kind}.{key}", [one.get(key) for one in maps]))
+    inputs = [{one.name: one.digest for one in run.inputs} for run in runs]
+    for name in sorted(set().union(*inputs)):
+        found.append((f"input.{name}", [one.get(name) for one in inputs]))
     return found

@@ -28,7 +28,7 @@ class Frame(_message.Message):
     def __init__(self, series: _Optional[_Iterable[int]] = ..., steps: _Optional[_Iterable[int]] = ..., times_micros: _Optional[_Iterable[int]] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class MetricBatch(_message.Message):
-    __slots__ = ("sequence", "series", "frames", "params", "tags", "removed_tags", "inputs", "position")
+    __slots__ = ("sequence", "series", "frames", "params", "tags", "removed_tags", "inputs", "position", "after_position")
     class ParamsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class MetricBatch(_message.Message):
     REMOVED_TAGS_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
+    AFTER_POSITION_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     series: _containers.RepeatedCompositeFieldContainer[SeriesName]
     frames: _containers.RepeatedCompositeFieldContainer[Frame]
@@ -59,7 +60,8 @@ class MetricBatch(_message.Message):
     removed_tags: _containers.RepeatedScalarFieldContainer[str]
     inputs: _containers.RepeatedCompositeFieldContainer[_run_pb2.DatasetInput]
     position: int
-    def __init__(self, sequence: _Optional[int] = ..., series: _Optional[_Iterable[_Union[SeriesName, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., params: _Optional[_Mapping[str, str]] = ..., tags: _Optional[_Mapping[str, str]] = ..., removed_tags: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[_run_pb2.DatasetInput, _Mapping]]] = ..., position: _Optional[int] = ...) -> None: ...
+    after_position: int
+    def __init__(self, sequence: _Optional[int] = ..., series: _Optional[_Iterable[_Union[SeriesName, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[Frame, _Mapping]]] = ..., params: _Optional[_Mapping[str, str]] = ..., tags: _Optional[_Mapping[str, str]] = ..., removed_tags: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[_run_pb2.DatasetInput, _Mapping]]] = ..., position: _Optional[int] = ..., after_position: _Optional[int] = ...) -> None: ...
 
 class Rejection(_message.Message):
     __slots__ = ("sequence", "key", "points", "fault")

@@ -42,7 +42,7 @@ class LogBatchResponse(_message.Message):
     def __init__(self, ack: _Optional[_Union[_metric_pb2.WriteAck, _Mapping]] = ..., advice: _Optional[_Union[WriteAdvice, _Mapping]] = ...) -> None: ...
 
 class StreamBatchesRequest(_message.Message):
-    __slots__ = ("open", "batch", "heartbeat")
+    __slots__ = ("open", "batch", "heartbeat", "series")
     class Open(_message.Message):
         __slots__ = ("run_id", "writer_id", "client", "series")
         RUN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -60,10 +60,12 @@ class StreamBatchesRequest(_message.Message):
     OPEN_FIELD_NUMBER: _ClassVar[int]
     BATCH_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
     open: StreamBatchesRequest.Open
     batch: _metric_pb2.MetricBatch
     heartbeat: StreamBatchesRequest.Heartbeat
-    def __init__(self, open: _Optional[_Union[StreamBatchesRequest.Open, _Mapping]] = ..., batch: _Optional[_Union[_metric_pb2.MetricBatch, _Mapping]] = ..., heartbeat: _Optional[_Union[StreamBatchesRequest.Heartbeat, _Mapping]] = ...) -> None: ...
+    series: _containers.RepeatedCompositeFieldContainer[_metric_pb2.SeriesName]
+    def __init__(self, open: _Optional[_Union[StreamBatchesRequest.Open, _Mapping]] = ..., batch: _Optional[_Union[_metric_pb2.MetricBatch, _Mapping]] = ..., heartbeat: _Optional[_Union[StreamBatchesRequest.Heartbeat, _Mapping]] = ..., series: _Optional[_Iterable[_Union[_metric_pb2.SeriesName, _Mapping]]] = ...) -> None: ...
 
 class StreamBatchesResponse(_message.Message):
     __slots__ = ("opened", "ack", "advice", "closing")

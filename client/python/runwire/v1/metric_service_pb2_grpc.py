@@ -131,8 +131,11 @@ class MetricServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TailSeries(self, request, context):
-        """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
-        NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
+        """An endless read: history from a cursor, then what arrives, until the caller hangs up. Every
+        point is told once, however slow the reader is. A server that goes away, or a call that has
+        become old, ends with DRAINING after a last Mark: go on from the cursor. Errors: NOT_FOUND,
+        DELETED (a run, also one that is deleted meanwhile), DRAINING, UNIMPLEMENTED on servers that
+        do not have it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

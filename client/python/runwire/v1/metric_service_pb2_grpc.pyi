@@ -74,8 +74,11 @@ class MetricServiceStub:
         runwire.v1.metric_service_pb2.TailSeriesRequest,
         runwire.v1.metric_service_pb2.TailSeriesResponse,
     ]
-    """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
-    NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
+    """An endless read: history from a cursor, then what arrives, until the caller hangs up. Every
+    point is told once, however slow the reader is. A server that goes away, or a call that has
+    become old, ends with DRAINING after a last Mark: go on from the cursor. Errors: NOT_FOUND,
+    DELETED (a run, also one that is deleted meanwhile), DRAINING, UNIMPLEMENTED on servers that
+    do not have it yet.
     """
 
     CompactMetrics: grpc.UnaryUnaryMultiCallable[
@@ -149,8 +152,11 @@ class MetricServiceAsyncStub:
         runwire.v1.metric_service_pb2.TailSeriesRequest,
         runwire.v1.metric_service_pb2.TailSeriesResponse,
     ]
-    """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
-    NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
+    """An endless read: history from a cursor, then what arrives, until the caller hangs up. Every
+    point is told once, however slow the reader is. A server that goes away, or a call that has
+    become old, ends with DRAINING after a last Mark: go on from the cursor. Errors: NOT_FOUND,
+    DELETED (a run, also one that is deleted meanwhile), DRAINING, UNIMPLEMENTED on servers that
+    do not have it yet.
     """
 
     CompactMetrics: grpc.aio.UnaryUnaryMultiCallable[
@@ -236,8 +242,11 @@ class MetricServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.metric_service_pb2.TailSeriesRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.metric_service_pb2.TailSeriesResponse], collections.abc.AsyncIterator[runwire.v1.metric_service_pb2.TailSeriesResponse]]:
-        """An endless read: history from a cursor, then what arrives, until the caller hangs up. Errors:
-        NOT_FOUND, UNIMPLEMENTED on servers that do not have it yet.
+        """An endless read: history from a cursor, then what arrives, until the caller hangs up. Every
+        point is told once, however slow the reader is. A server that goes away, or a call that has
+        become old, ends with DRAINING after a last Mark: go on from the cursor. Errors: NOT_FOUND,
+        DELETED (a run, also one that is deleted meanwhile), DRAINING, UNIMPLEMENTED on servers that
+        do not have it yet.
         """
 
     @abc.abstractmethod

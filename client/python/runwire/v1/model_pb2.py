@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from runwire.v1 import artifact_pb2 as runwire_dot_v1_dot_artifact__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16runwire/v1/model.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12)\n\x04tags\x18\x04 \x03(\x0b\x32\x1b.runwire.v1.Model.TagsEntry\x12\x0e\n\x06stages\x18\x05 \x03(\t\x12/\n\x07\x61liases\x18\x06 \x03(\x0b\x32\x1e.runwire.v1.Model.AliasesEntry\x12\x16\n\x0elatest_version\x18\x07 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xbe\x03\n\x0cModelVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x30\n\x04tags\x18\x06 \x03(\x0b\x32\".runwire.v1.ModelVersion.TagsEntry\x12\x0f\n\x07\x61liases\x18\x07 \x03(\t\x12\x15\n\rsource_run_id\x18\x08 \x01(\t\x12\x13\n\x0bsource_path\x18\t \x01(\t\x12\x12\n\nsource_uri\x18\n \x01(\t\x12\x13\n\x0btree_digest\x18\x0b \x01(\t\x12\x11\n\tsignature\x18\x0c \x01(\t\x12\x0f\n\x07\x63reator\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x10 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb4\x03\n\nModelEvent\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.runwire.v1.ModelEvent.Kind\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x18\n\x10previous_version\x18\x04 \x01(\x03\x12\r\n\x05\x61lias\x18\x05 \x01(\t\x12\r\n\x05stage\x18\x06 \x01(\t\x12\x16\n\x0eprevious_stage\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x0f\n\x07\x63omment\x18\t \x01(\t\x12(\n\x04time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x0b \x01(\x03\"\xae\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14KIND_VERSION_CREATED\x10\x01\x12\x14\n\x10KIND_ALIAS_MOVED\x10\x02\x12\x16\n\x12KIND_ALIAS_REMOVED\x10\x03\x12\x16\n\x12KIND_STAGE_CHANGED\x10\x04\x12\x18\n\x14KIND_VERSION_DELETED\x10\x05\x12\x16\n\x12KIND_MODEL_DELETED\x10\x06\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16runwire/v1/model.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19runwire/v1/artifact.proto\"\xd0\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12)\n\x04tags\x18\x04 \x03(\x0b\x32\x1b.runwire.v1.Model.TagsEntry\x12\x0e\n\x06stages\x18\x05 \x03(\t\x12/\n\x07\x61liases\x18\x06 \x03(\x0b\x32\x1e.runwire.v1.Model.AliasesEntry\x12\x16\n\x0elatest_version\x18\x07 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63reator\x18\x0c \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xa4\x04\n\x0cModelVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x30\n\x04tags\x18\x06 \x03(\x0b\x32\".runwire.v1.ModelVersion.TagsEntry\x12\x0f\n\x07\x61liases\x18\x07 \x03(\t\x12\x15\n\rsource_run_id\x18\x08 \x01(\t\x12\x13\n\x0bsource_path\x18\t \x01(\t\x12\x12\n\nsource_uri\x18\n \x01(\t\x12\x13\n\x0btree_digest\x18\x0b \x01(\t\x12\x11\n\tsignature\x18\x0c \x01(\t\x12\x0f\n\x07\x63reator\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x10 \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0esource_version\x18\x12 \x01(\x0b\x32\x1b.runwire.v1.ModelVersionKey\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x06\n\nModelEvent\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.runwire.v1.ModelEvent.Kind\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x18\n\x10previous_version\x18\x04 \x01(\x03\x12\r\n\x05\x61lias\x18\x05 \x01(\t\x12\r\n\x05stage\x18\x06 \x01(\t\x12\x16\n\x0eprevious_stage\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x0f\n\x07\x63omment\x18\t \x01(\t\x12(\n\x04time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12\x16\n\x0eprevious_model\x18\x0c \x01(\t\x12.\n\x07\x63hanges\x18\r \x03(\x0b\x32\x1d.runwire.v1.ModelEvent.Change\x12\x14\n\x0cmore_changes\x18\x0e \x01(\x05\x12\x17\n\x0fundone_revision\x18\x0f \x01(\x03\x1a\x65\n\x06\x43hange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x1b\n\x0eprevious_value\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05value\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x11\n\x0f_previous_valueB\x08\n\x06_value\"\xc4\x02\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14KIND_VERSION_CREATED\x10\x01\x12\x14\n\x10KIND_ALIAS_MOVED\x10\x02\x12\x16\n\x12KIND_ALIAS_REMOVED\x10\x03\x12\x16\n\x12KIND_STAGE_CHANGED\x10\x04\x12\x18\n\x14KIND_VERSION_DELETED\x10\x05\x12\x16\n\x12KIND_MODEL_DELETED\x10\x06\x12\x16\n\x12KIND_MODEL_CREATED\x10\x07\x12\x16\n\x12KIND_MODEL_RENAMED\x10\x08\x12\x16\n\x12KIND_MODEL_CHANGED\x10\t\x12\x18\n\x14KIND_VERSION_CHANGED\x10\n\x12\x17\n\x13KIND_MODEL_RESTORED\x10\x0b\x12\x19\n\x15KIND_VERSION_RESTORED\x10\x0c\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,18 +40,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODEL_ALIASESENTRY']._serialized_options = b'8\001'
   _globals['_MODELVERSION_TAGSENTRY']._loaded_options = None
   _globals['_MODELVERSION_TAGSENTRY']._serialized_options = b'8\001'
-  _globals['_MODEL']._serialized_start=72
-  _globals['_MODEL']._serialized_end=470
-  _globals['_MODEL_TAGSENTRY']._serialized_start=379
-  _globals['_MODEL_TAGSENTRY']._serialized_end=422
-  _globals['_MODEL_ALIASESENTRY']._serialized_start=424
-  _globals['_MODEL_ALIASESENTRY']._serialized_end=470
-  _globals['_MODELVERSION']._serialized_start=473
-  _globals['_MODELVERSION']._serialized_end=919
-  _globals['_MODELVERSION_TAGSENTRY']._serialized_start=379
-  _globals['_MODELVERSION_TAGSENTRY']._serialized_end=422
-  _globals['_MODELEVENT']._serialized_start=922
-  _globals['_MODELEVENT']._serialized_end=1358
-  _globals['_MODELEVENT_KIND']._serialized_start=1184
-  _globals['_MODELEVENT_KIND']._serialized_end=1358
+  _globals['_MODEL']._serialized_start=99
+  _globals['_MODEL']._serialized_end=563
+  _globals['_MODEL_TAGSENTRY']._serialized_start=472
+  _globals['_MODEL_TAGSENTRY']._serialized_end=515
+  _globals['_MODEL_ALIASESENTRY']._serialized_start=517
+  _globals['_MODEL_ALIASESENTRY']._serialized_end=563
+  _globals['_MODELVERSION']._serialized_start=566
+  _globals['_MODELVERSION']._serialized_end=1114
+  _globals['_MODELVERSION_TAGSENTRY']._serialized_start=472
+  _globals['_MODELVERSION_TAGSENTRY']._serialized_end=515
+  _globals['_MODELEVENT']._serialized_start=1117
+  _globals['_MODELEVENT']._serialized_end=1925
+  _globals['_MODELEVENT_CHANGE']._serialized_start=1497
+  _globals['_MODELEVENT_CHANGE']._serialized_end=1598
+  _globals['_MODELEVENT_KIND']._serialized_start=1601
+  _globals['_MODELEVENT_KIND']._serialized_end=1925
 # @@protoc_insertion_point(module_scope)

@@ -59,18 +59,20 @@ class GetModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ...) -> None: ...
 
 class SearchModelsRequest(_message.Message):
-    __slots__ = ("workspace", "filter", "order_by", "page_size", "page_token")
+    __slots__ = ("workspace", "filter", "order_by", "page_size", "page_token", "show_deleted")
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SHOW_DELETED_FIELD_NUMBER: _ClassVar[int]
     workspace: str
     filter: str
     order_by: str
     page_size: int
     page_token: str
-    def __init__(self, workspace: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    show_deleted: bool
+    def __init__(self, workspace: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., show_deleted: bool = ...) -> None: ...
 
 class SearchModelsResponse(_message.Message):
     __slots__ = ("models", "next_page_token")
@@ -81,14 +83,16 @@ class SearchModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[_model_pb2.Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdateModelRequest(_message.Message):
-    __slots__ = ("model", "update_mask", "new_name")
+    __slots__ = ("model", "update_mask", "new_name", "comment")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
     NEW_NAME_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
     model: _model_pb2.Model
     update_mask: _field_mask_pb2.FieldMask
     new_name: str
-    def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., new_name: _Optional[str] = ...) -> None: ...
+    comment: str
+    def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., new_name: _Optional[str] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class UpdateModelResponse(_message.Message):
     __slots__ = ("model",)
@@ -97,21 +101,47 @@ class UpdateModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ...) -> None: ...
 
 class DeleteModelRequest(_message.Message):
-    __slots__ = ("name", "workspace", "etag")
+    __slots__ = ("name", "workspace", "etag", "comment")
     NAME_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     workspace: str
     etag: str
-    def __init__(self, name: _Optional[str] = ..., workspace: _Optional[str] = ..., etag: _Optional[str] = ...) -> None: ...
+    comment: str
+    def __init__(self, name: _Optional[str] = ..., workspace: _Optional[str] = ..., etag: _Optional[str] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class DeleteModelResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class RestoreModelRequest(_message.Message):
+    __slots__ = ("name", "workspace", "delete_time", "new_name", "comment", "request_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WORKSPACE_FIELD_NUMBER: _ClassVar[int]
+    DELETE_TIME_FIELD_NUMBER: _ClassVar[int]
+    NEW_NAME_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    workspace: str
+    delete_time: _timestamp_pb2.Timestamp
+    new_name: str
+    comment: str
+    request_id: str
+    def __init__(self, name: _Optional[str] = ..., workspace: _Optional[str] = ..., delete_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., new_name: _Optional[str] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RestoreModelResponse(_message.Message):
+    __slots__ = ("model", "existed")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EXISTED_FIELD_NUMBER: _ClassVar[int]
+    model: _model_pb2.Model
+    existed: bool
+    def __init__(self, model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., existed: bool = ...) -> None: ...
+
 class CreateModelVersionRequest(_message.Message):
-    __slots__ = ("model", "workspace", "source_run_id", "source_path", "artifacts", "source_uri", "description", "tags", "signature", "aliases", "create_model", "request_id")
+    __slots__ = ("model", "workspace", "source_run_id", "source_path", "artifacts", "source_uri", "description", "tags", "signature", "aliases", "create_model", "request_id", "source_version", "comment")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +161,8 @@ class CreateModelVersionRequest(_message.Message):
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     CREATE_MODEL_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
     model: str
     workspace: str
     source_run_id: str
@@ -143,7 +175,9 @@ class CreateModelVersionRequest(_message.Message):
     aliases: _containers.RepeatedScalarFieldContainer[str]
     create_model: bool
     request_id: str
-    def __init__(self, model: _Optional[str] = ..., workspace: _Optional[str] = ..., source_run_id: _Optional[str] = ..., source_path: _Optional[str] = ..., artifacts: _Optional[_Iterable[_Union[_artifact_pb2.Artifact, _Mapping]]] = ..., source_uri: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., signature: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., create_model: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    source_version: _artifact_pb2.ModelVersionKey
+    comment: str
+    def __init__(self, model: _Optional[str] = ..., workspace: _Optional[str] = ..., source_run_id: _Optional[str] = ..., source_path: _Optional[str] = ..., artifacts: _Optional[_Iterable[_Union[_artifact_pb2.Artifact, _Mapping]]] = ..., source_uri: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., signature: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., create_model: bool = ..., request_id: _Optional[str] = ..., source_version: _Optional[_Union[_artifact_pb2.ModelVersionKey, _Mapping]] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class CreateModelVersionResponse(_message.Message):
     __slots__ = ("model_version", "existed")
@@ -166,18 +200,20 @@ class GetModelVersionResponse(_message.Message):
     def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ...) -> None: ...
 
 class SearchModelVersionsRequest(_message.Message):
-    __slots__ = ("workspace", "filter", "order_by", "page_size", "page_token")
+    __slots__ = ("workspace", "filter", "order_by", "page_size", "page_token", "show_deleted")
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SHOW_DELETED_FIELD_NUMBER: _ClassVar[int]
     workspace: str
     filter: str
     order_by: str
     page_size: int
     page_token: str
-    def __init__(self, workspace: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    show_deleted: bool
+    def __init__(self, workspace: _Optional[str] = ..., filter: _Optional[str] = ..., order_by: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., show_deleted: bool = ...) -> None: ...
 
 class SearchModelVersionsResponse(_message.Message):
     __slots__ = ("model_versions", "next_page_token")
@@ -188,12 +224,14 @@ class SearchModelVersionsResponse(_message.Message):
     def __init__(self, model_versions: _Optional[_Iterable[_Union[_model_pb2.ModelVersion, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UpdateModelVersionRequest(_message.Message):
-    __slots__ = ("model_version", "update_mask")
+    __slots__ = ("model_version", "update_mask", "comment")
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
     model_version: _model_pb2.ModelVersion
     update_mask: _field_mask_pb2.FieldMask
-    def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+    comment: str
+    def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class UpdateModelVersionResponse(_message.Message):
     __slots__ = ("model_version",)
@@ -202,16 +240,32 @@ class UpdateModelVersionResponse(_message.Message):
     def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ...) -> None: ...
 
 class DeleteModelVersionRequest(_message.Message):
-    __slots__ = ("key", "etag")
+    __slots__ = ("key", "etag", "comment")
     KEY_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
     key: _artifact_pb2.ModelVersionKey
     etag: str
-    def __init__(self, key: _Optional[_Union[_artifact_pb2.ModelVersionKey, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    comment: str
+    def __init__(self, key: _Optional[_Union[_artifact_pb2.ModelVersionKey, _Mapping]] = ..., etag: _Optional[str] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class DeleteModelVersionResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class RestoreModelVersionRequest(_message.Message):
+    __slots__ = ("key", "comment")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    key: _artifact_pb2.ModelVersionKey
+    comment: str
+    def __init__(self, key: _Optional[_Union[_artifact_pb2.ModelVersionKey, _Mapping]] = ..., comment: _Optional[str] = ...) -> None: ...
+
+class RestoreModelVersionResponse(_message.Message):
+    __slots__ = ("model_version",)
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    model_version: _model_pb2.ModelVersion
+    def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ...) -> None: ...
 
 class SetModelAliasRequest(_message.Message):
     __slots__ = ("model", "workspace", "alias", "version", "expected_version", "comment")
@@ -238,22 +292,52 @@ class SetModelAliasResponse(_message.Message):
     def __init__(self, previous_version: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class DeleteModelAliasRequest(_message.Message):
-    __slots__ = ("model", "workspace", "alias", "expected_version")
+    __slots__ = ("model", "workspace", "alias", "expected_version", "comment")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
     model: str
     workspace: str
     alias: str
     expected_version: int
-    def __init__(self, model: _Optional[str] = ..., workspace: _Optional[str] = ..., alias: _Optional[str] = ..., expected_version: _Optional[int] = ...) -> None: ...
+    comment: str
+    def __init__(self, model: _Optional[str] = ..., workspace: _Optional[str] = ..., alias: _Optional[str] = ..., expected_version: _Optional[int] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class DeleteModelAliasResponse(_message.Message):
     __slots__ = ("revision",)
     REVISION_FIELD_NUMBER: _ClassVar[int]
     revision: int
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
+class RollbackModelAliasRequest(_message.Message):
+    __slots__ = ("model", "workspace", "alias", "expected_version", "comment", "request_id")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    WORKSPACE_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    COMMENT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    workspace: str
+    alias: str
+    expected_version: int
+    comment: str
+    request_id: str
+    def __init__(self, model: _Optional[str] = ..., workspace: _Optional[str] = ..., alias: _Optional[str] = ..., expected_version: _Optional[int] = ..., comment: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RollbackModelAliasResponse(_message.Message):
+    __slots__ = ("version", "previous_version", "revision", "undone")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    UNDONE_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    previous_version: int
+    revision: int
+    undone: _model_pb2.ModelEvent
+    def __init__(self, version: _Optional[int] = ..., previous_version: _Optional[int] = ..., revision: _Optional[int] = ..., undone: _Optional[_Union[_model_pb2.ModelEvent, _Mapping]] = ...) -> None: ...
 
 class TransitionModelVersionRequest(_message.Message):
     __slots__ = ("key", "to_stage", "expected_stage", "comment", "archive_others", "request_id")
@@ -278,12 +362,16 @@ class TransitionModelVersionResponse(_message.Message):
     def __init__(self, model_version: _Optional[_Union[_model_pb2.ModelVersion, _Mapping]] = ...) -> None: ...
 
 class ResolveModelsRequest(_message.Message):
-    __slots__ = ("references", "workspace")
+    __slots__ = ("references", "workspace", "at", "min_revision")
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     references: _containers.RepeatedScalarFieldContainer[str]
     workspace: str
-    def __init__(self, references: _Optional[_Iterable[str]] = ..., workspace: _Optional[str] = ...) -> None: ...
+    at: _timestamp_pb2.Timestamp
+    min_revision: int
+    def __init__(self, references: _Optional[_Iterable[str]] = ..., workspace: _Optional[str] = ..., at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., min_revision: _Optional[int] = ...) -> None: ...
 
 class ResolveModelsResponse(_message.Message):
     __slots__ = ("resolved", "revision")
@@ -303,20 +391,26 @@ class ResolveModelsResponse(_message.Message):
     def __init__(self, resolved: _Optional[_Iterable[_Union[ResolveModelsResponse.Resolved, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class ListModelEventsRequest(_message.Message):
-    __slots__ = ("model", "workspace", "alias", "until", "page_size", "page_token")
+    __slots__ = ("model", "workspace", "alias", "until", "page_size", "page_token", "kinds", "since", "version")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     ALIAS_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     model: str
     workspace: str
     alias: str
     until: _timestamp_pb2.Timestamp
     page_size: int
     page_token: str
-    def __init__(self, model: _Optional[str] = ..., workspace: _Optional[str] = ..., alias: _Optional[str] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    kinds: _containers.RepeatedScalarFieldContainer[_model_pb2.ModelEvent.Kind]
+    since: _timestamp_pb2.Timestamp
+    version: int
+    def __init__(self, model: _Optional[str] = ..., workspace: _Optional[str] = ..., alias: _Optional[str] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., kinds: _Optional[_Iterable[_Union[_model_pb2.ModelEvent.Kind, str]]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., version: _Optional[int] = ...) -> None: ...
 
 class ListModelEventsResponse(_message.Message):
     __slots__ = ("events", "next_page_token")
@@ -327,7 +421,7 @@ class ListModelEventsResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[_model_pb2.ModelEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class QueryLineageRequest(_message.Message):
-    __slots__ = ("root", "direction", "max_hops", "max_nodes")
+    __slots__ = ("root", "direction", "max_hops", "max_nodes", "workspace")
     class Direction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         DIRECTION_UNSPECIFIED: _ClassVar[QueryLineageRequest.Direction]
@@ -342,25 +436,29 @@ class QueryLineageRequest(_message.Message):
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     MAX_HOPS_FIELD_NUMBER: _ClassVar[int]
     MAX_NODES_FIELD_NUMBER: _ClassVar[int]
+    WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     root: LineageNode
     direction: QueryLineageRequest.Direction
     max_hops: int
     max_nodes: int
-    def __init__(self, root: _Optional[_Union[LineageNode, _Mapping]] = ..., direction: _Optional[_Union[QueryLineageRequest.Direction, str]] = ..., max_hops: _Optional[int] = ..., max_nodes: _Optional[int] = ...) -> None: ...
+    workspace: str
+    def __init__(self, root: _Optional[_Union[LineageNode, _Mapping]] = ..., direction: _Optional[_Union[QueryLineageRequest.Direction, str]] = ..., max_hops: _Optional[int] = ..., max_nodes: _Optional[int] = ..., workspace: _Optional[str] = ...) -> None: ...
 
 class LineageNode(_message.Message):
-    __slots__ = ("run_id", "model_version", "dataset_digest", "uri", "label")
+    __slots__ = ("run_id", "model_version", "dataset_digest", "uri", "label", "deleted")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     DATASET_DIGEST_FIELD_NUMBER: _ClassVar[int]
     URI_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     model_version: _artifact_pb2.ModelVersionKey
     dataset_digest: str
     uri: str
     label: str
-    def __init__(self, run_id: _Optional[str] = ..., model_version: _Optional[_Union[_artifact_pb2.ModelVersionKey, _Mapping]] = ..., dataset_digest: _Optional[str] = ..., uri: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
+    deleted: bool
+    def __init__(self, run_id: _Optional[str] = ..., model_version: _Optional[_Union[_artifact_pb2.ModelVersionKey, _Mapping]] = ..., dataset_digest: _Optional[str] = ..., uri: _Optional[str] = ..., label: _Optional[str] = ..., deleted: bool = ...) -> None: ...
 
 class LineageEdge(_message.Message):
     __slots__ = ("source", "target", "role")
@@ -383,16 +481,18 @@ class QueryLineageResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[LineageNode, _Mapping]]] = ..., edges: _Optional[_Iterable[_Union[LineageEdge, _Mapping]]] = ..., truncated: bool = ...) -> None: ...
 
 class WatchModelsRequest(_message.Message):
-    __slots__ = ("workspace", "models", "after_revision", "snapshot_first")
+    __slots__ = ("workspace", "models", "after_revision", "snapshot_first", "last_only")
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     AFTER_REVISION_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_ONLY_FIELD_NUMBER: _ClassVar[int]
     workspace: str
     models: _containers.RepeatedScalarFieldContainer[str]
     after_revision: int
     snapshot_first: bool
-    def __init__(self, workspace: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., after_revision: _Optional[int] = ..., snapshot_first: bool = ...) -> None: ...
+    last_only: bool
+    def __init__(self, workspace: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., after_revision: _Optional[int] = ..., snapshot_first: bool = ..., last_only: bool = ...) -> None: ...
 
 class WatchModelsResponse(_message.Message):
     __slots__ = ("model", "model_version", "change", "mark", "expired", "revision")

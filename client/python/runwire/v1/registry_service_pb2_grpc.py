@@ -60,6 +60,11 @@ class RegistryServiceStub(object):
                 request_serializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelRequest.SerializeToString,
                 response_deserializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelResponse.FromString,
                 _registered_method=True)
+        self.RestoreModel = channel.unary_unary(
+                '/runwire.v1.RegistryService/RestoreModel',
+                request_serializer=runwire_dot_v1_dot_registry__service__pb2.RestoreModelRequest.SerializeToString,
+                response_deserializer=runwire_dot_v1_dot_registry__service__pb2.RestoreModelResponse.FromString,
+                _registered_method=True)
         self.CreateModelVersion = channel.unary_unary(
                 '/runwire.v1.RegistryService/CreateModelVersion',
                 request_serializer=runwire_dot_v1_dot_registry__service__pb2.CreateModelVersionRequest.SerializeToString,
@@ -85,6 +90,11 @@ class RegistryServiceStub(object):
                 request_serializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelVersionRequest.SerializeToString,
                 response_deserializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelVersionResponse.FromString,
                 _registered_method=True)
+        self.RestoreModelVersion = channel.unary_unary(
+                '/runwire.v1.RegistryService/RestoreModelVersion',
+                request_serializer=runwire_dot_v1_dot_registry__service__pb2.RestoreModelVersionRequest.SerializeToString,
+                response_deserializer=runwire_dot_v1_dot_registry__service__pb2.RestoreModelVersionResponse.FromString,
+                _registered_method=True)
         self.SetModelAlias = channel.unary_unary(
                 '/runwire.v1.RegistryService/SetModelAlias',
                 request_serializer=runwire_dot_v1_dot_registry__service__pb2.SetModelAliasRequest.SerializeToString,
@@ -94,6 +104,11 @@ class RegistryServiceStub(object):
                 '/runwire.v1.RegistryService/DeleteModelAlias',
                 request_serializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelAliasRequest.SerializeToString,
                 response_deserializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelAliasResponse.FromString,
+                _registered_method=True)
+        self.RollbackModelAlias = channel.unary_unary(
+                '/runwire.v1.RegistryService/RollbackModelAlias',
+                request_serializer=runwire_dot_v1_dot_registry__service__pb2.RollbackModelAliasRequest.SerializeToString,
+                response_deserializer=runwire_dot_v1_dot_registry__service__pb2.RollbackModelAliasResponse.FromString,
                 _registered_method=True)
         self.TransitionModelVersion = channel.unary_unary(
                 '/runwire.v1.RegistryService/TransitionModelVersion',
@@ -157,8 +172,17 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModel(self, request, context):
-        """Deletes a model with its versions and aliases. Errors: NOT_FOUND (also when repeated),
-        ETAG_MISMATCH.
+        """Puts a model with its versions in the trash; its aliases end. Errors: NOT_FOUND (also when
+        repeated), ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreModel(self, request, context):
+        """Takes a model out of the trash, with the versions and aliases that it had when it was deleted:
+        the one of that name that was deleted last, or at delete_time. Errors: NOT_FOUND,
+        ALREADY_EXISTS where the name was taken meanwhile (give new_name), REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,7 +198,7 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetModelVersion(self, request, context):
-        """One version. Errors: NOT_FOUND.
+        """One version. Errors: NOT_FOUND, DELETED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,15 +212,25 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateModelVersion(self, request, context):
-        """Writes what the mask names. The content never changes. Errors: NOT_FOUND, ETAG_MISMATCH.
+        """Writes what the mask names. The content never changes. Errors: NOT_FOUND, DELETED,
+        ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteModelVersion(self, request, context):
-        """Deletes a version and the aliases that point at it. Errors: NOT_FOUND (also when repeated),
-        ETAG_MISMATCH.
+        """Puts a version in the trash; the aliases that point at it end. Errors: NOT_FOUND, DELETED
+        (when repeated), ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreModelVersion(self, request, context):
+        """Takes a version out of the trash, in the stage that it had, or in the model's first where that
+        is in its list no more. Its aliases stay where they are: nothing that serves changes by this.
+        A repeat changes nothing. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -204,7 +238,7 @@ class RegistryServiceServicer(object):
 
     def SetModelAlias(self, request, context):
         """Moves the pointer that serving follows, by compare and set. Where it points at the version
-        already the call succeeds, whatever was expected. Errors: NOT_FOUND, ALIAS_MOVED.
+        already the call succeeds, whatever was expected. Errors: NOT_FOUND, DELETED, ALIAS_MOVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,17 +251,31 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RollbackModelAlias(self, request, context):
+        """Takes the last move of an alias back: it points where it did before, or is not set where it was
+        not. A removal is a move. Called again it takes back the move before that one, so that two who
+        roll back at once do not undo each other; expected_version keeps them from going too far. A
+        repeat with the same request_id changes nothing. Errors: NOT_FOUND (model, or no move is left
+        to take back), DELETED (the version before), ALIAS_MOVED, REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TransitionModelVersion(self, request, context):
         """Brings a version to a stage. Where it is there already nothing changes. Errors: NOT_FOUND,
-        STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
+        DELETED, STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResolveModels(self, request, context):
-        """What a serving process asks: these references, which bytes? All answers are of one moment.
-        Faults: NOT_FOUND, FIELD_INVALID.
+        """What a serving process asks: these references, which bytes? All answers are of one moment,
+        which may be past. A server answers from memory. It knows at once what was changed through it,
+        and within 100 ms what was changed through another server of the same database; with
+        min_revision it looks. Errors: REVISION_AHEAD. Faults: NOT_FOUND, DELETED, FIELD_INVALID,
+        TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,16 +289,19 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def QueryLineage(self, request, context):
-        """What something was made from, and what was made from it. Errors: NOT_FOUND, UNIMPLEMENTED on
-        servers that do not have it yet.
+        """What something was made from, and what was made from it: ancestors and descendants of the
+        root, nearest first, and not what else came of its ancestors. What is in the trash is part of
+        it. Errors: NOT_FOUND (also a dataset or URI that nothing was made from), DELETED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchModels(self, request, context):
-        """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
-        servers that do not have it yet.
+        """Every change of models and versions, until the caller hangs up. Whatever changes several times
+        in quick succession is told as it is in the end; events are told one by one. The call ends
+        with DRAINING when the server goes away, or moves its callers to others: go on there from the
+        last revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -284,6 +335,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelRequest.FromString,
                     response_serializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelResponse.SerializeToString,
             ),
+            'RestoreModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreModel,
+                    request_deserializer=runwire_dot_v1_dot_registry__service__pb2.RestoreModelRequest.FromString,
+                    response_serializer=runwire_dot_v1_dot_registry__service__pb2.RestoreModelResponse.SerializeToString,
+            ),
             'CreateModelVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateModelVersion,
                     request_deserializer=runwire_dot_v1_dot_registry__service__pb2.CreateModelVersionRequest.FromString,
@@ -309,6 +365,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelVersionRequest.FromString,
                     response_serializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelVersionResponse.SerializeToString,
             ),
+            'RestoreModelVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreModelVersion,
+                    request_deserializer=runwire_dot_v1_dot_registry__service__pb2.RestoreModelVersionRequest.FromString,
+                    response_serializer=runwire_dot_v1_dot_registry__service__pb2.RestoreModelVersionResponse.SerializeToString,
+            ),
             'SetModelAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.SetModelAlias,
                     request_deserializer=runwire_dot_v1_dot_registry__service__pb2.SetModelAliasRequest.FromString,
@@ -318,6 +379,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.DeleteModelAlias,
                     request_deserializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelAliasRequest.FromString,
                     response_serializer=runwire_dot_v1_dot_registry__service__pb2.DeleteModelAliasResponse.SerializeToString,
+            ),
+            'RollbackModelAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackModelAlias,
+                    request_deserializer=runwire_dot_v1_dot_registry__service__pb2.RollbackModelAliasRequest.FromString,
+                    response_serializer=runwire_dot_v1_dot_registry__service__pb2.RollbackModelAliasResponse.SerializeToString,
             ),
             'TransitionModelVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.TransitionModelVersion,
@@ -492,6 +558,33 @@ class RegistryService(object):
             _registered_method=True)
 
     @staticmethod
+    def RestoreModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runwire.v1.RegistryService/RestoreModel',
+            runwire_dot_v1_dot_registry__service__pb2.RestoreModelRequest.SerializeToString,
+            runwire_dot_v1_dot_registry__service__pb2.RestoreModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateModelVersion(request,
             target,
             options=(),
@@ -627,6 +720,33 @@ class RegistryService(object):
             _registered_method=True)
 
     @staticmethod
+    def RestoreModelVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runwire.v1.RegistryService/RestoreModelVersion',
+            runwire_dot_v1_dot_registry__service__pb2.RestoreModelVersionRequest.SerializeToString,
+            runwire_dot_v1_dot_registry__service__pb2.RestoreModelVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SetModelAlias(request,
             target,
             options=(),
@@ -670,6 +790,33 @@ class RegistryService(object):
             '/runwire.v1.RegistryService/DeleteModelAlias',
             runwire_dot_v1_dot_registry__service__pb2.DeleteModelAliasRequest.SerializeToString,
             runwire_dot_v1_dot_registry__service__pb2.DeleteModelAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackModelAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runwire.v1.RegistryService/RollbackModelAlias',
+            runwire_dot_v1_dot_registry__service__pb2.RollbackModelAliasRequest.SerializeToString,
+            runwire_dot_v1_dot_registry__service__pb2.RollbackModelAliasResponse.FromString,
             options,
             channel_credentials,
             insecure,

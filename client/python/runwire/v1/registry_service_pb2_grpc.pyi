@@ -53,8 +53,17 @@ class RegistryServiceStub:
         runwire.v1.registry_service_pb2.DeleteModelRequest,
         runwire.v1.registry_service_pb2.DeleteModelResponse,
     ]
-    """Deletes a model with its versions and aliases. Errors: NOT_FOUND (also when repeated),
-    ETAG_MISMATCH.
+    """Puts a model with its versions in the trash; its aliases end. Errors: NOT_FOUND (also when
+    repeated), ETAG_MISMATCH.
+    """
+
+    RestoreModel: grpc.UnaryUnaryMultiCallable[
+        runwire.v1.registry_service_pb2.RestoreModelRequest,
+        runwire.v1.registry_service_pb2.RestoreModelResponse,
+    ]
+    """Takes a model out of the trash, with the versions and aliases that it had when it was deleted:
+    the one of that name that was deleted last, or at delete_time. Errors: NOT_FOUND,
+    ALREADY_EXISTS where the name was taken meanwhile (give new_name), REQUEST_ID_REUSED.
     """
 
     CreateModelVersion: grpc.UnaryUnaryMultiCallable[
@@ -70,7 +79,7 @@ class RegistryServiceStub:
         runwire.v1.registry_service_pb2.GetModelVersionRequest,
         runwire.v1.registry_service_pb2.GetModelVersionResponse,
     ]
-    """One version. Errors: NOT_FOUND."""
+    """One version. Errors: NOT_FOUND, DELETED."""
 
     SearchModelVersions: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.SearchModelVersionsRequest,
@@ -82,14 +91,25 @@ class RegistryServiceStub:
         runwire.v1.registry_service_pb2.UpdateModelVersionRequest,
         runwire.v1.registry_service_pb2.UpdateModelVersionResponse,
     ]
-    """Writes what the mask names. The content never changes. Errors: NOT_FOUND, ETAG_MISMATCH."""
+    """Writes what the mask names. The content never changes. Errors: NOT_FOUND, DELETED,
+    ETAG_MISMATCH.
+    """
 
     DeleteModelVersion: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.DeleteModelVersionRequest,
         runwire.v1.registry_service_pb2.DeleteModelVersionResponse,
     ]
-    """Deletes a version and the aliases that point at it. Errors: NOT_FOUND (also when repeated),
-    ETAG_MISMATCH.
+    """Puts a version in the trash; the aliases that point at it end. Errors: NOT_FOUND, DELETED
+    (when repeated), ETAG_MISMATCH.
+    """
+
+    RestoreModelVersion: grpc.UnaryUnaryMultiCallable[
+        runwire.v1.registry_service_pb2.RestoreModelVersionRequest,
+        runwire.v1.registry_service_pb2.RestoreModelVersionResponse,
+    ]
+    """Takes a version out of the trash, in the stage that it had, or in the model's first where that
+    is in its list no more. Its aliases stay where they are: nothing that serves changes by this.
+    A repeat changes nothing. Errors: NOT_FOUND.
     """
 
     SetModelAlias: grpc.UnaryUnaryMultiCallable[
@@ -97,7 +117,7 @@ class RegistryServiceStub:
         runwire.v1.registry_service_pb2.SetModelAliasResponse,
     ]
     """Moves the pointer that serving follows, by compare and set. Where it points at the version
-    already the call succeeds, whatever was expected. Errors: NOT_FOUND, ALIAS_MOVED.
+    already the call succeeds, whatever was expected. Errors: NOT_FOUND, DELETED, ALIAS_MOVED.
     """
 
     DeleteModelAlias: grpc.UnaryUnaryMultiCallable[
@@ -106,20 +126,34 @@ class RegistryServiceStub:
     ]
     """Removes an alias. Errors: NOT_FOUND (also when repeated), ALIAS_MOVED."""
 
+    RollbackModelAlias: grpc.UnaryUnaryMultiCallable[
+        runwire.v1.registry_service_pb2.RollbackModelAliasRequest,
+        runwire.v1.registry_service_pb2.RollbackModelAliasResponse,
+    ]
+    """Takes the last move of an alias back: it points where it did before, or is not set where it was
+    not. A removal is a move. Called again it takes back the move before that one, so that two who
+    roll back at once do not undo each other; expected_version keeps them from going too far. A
+    repeat with the same request_id changes nothing. Errors: NOT_FOUND (model, or no move is left
+    to take back), DELETED (the version before), ALIAS_MOVED, REQUEST_ID_REUSED.
+    """
+
     TransitionModelVersion: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.TransitionModelVersionRequest,
         runwire.v1.registry_service_pb2.TransitionModelVersionResponse,
     ]
     """Brings a version to a stage. Where it is there already nothing changes. Errors: NOT_FOUND,
-    STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
+    DELETED, STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
     """
 
     ResolveModels: grpc.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.ResolveModelsRequest,
         runwire.v1.registry_service_pb2.ResolveModelsResponse,
     ]
-    """What a serving process asks: these references, which bytes? All answers are of one moment.
-    Faults: NOT_FOUND, FIELD_INVALID.
+    """What a serving process asks: these references, which bytes? All answers are of one moment,
+    which may be past. A server answers from memory. It knows at once what was changed through it,
+    and within 100 ms what was changed through another server of the same database; with
+    min_revision it looks. Errors: REVISION_AHEAD. Faults: NOT_FOUND, DELETED, FIELD_INVALID,
+    TOO_LARGE.
     """
 
     ListModelEvents: grpc.UnaryUnaryMultiCallable[
@@ -132,16 +166,19 @@ class RegistryServiceStub:
         runwire.v1.registry_service_pb2.QueryLineageRequest,
         runwire.v1.registry_service_pb2.QueryLineageResponse,
     ]
-    """What something was made from, and what was made from it. Errors: NOT_FOUND, UNIMPLEMENTED on
-    servers that do not have it yet.
+    """What something was made from, and what was made from it: ancestors and descendants of the
+    root, nearest first, and not what else came of its ancestors. What is in the trash is part of
+    it. Errors: NOT_FOUND (also a dataset or URI that nothing was made from), DELETED.
     """
 
     WatchModels: grpc.UnaryStreamMultiCallable[
         runwire.v1.registry_service_pb2.WatchModelsRequest,
         runwire.v1.registry_service_pb2.WatchModelsResponse,
     ]
-    """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
-    servers that do not have it yet.
+    """Every change of models and versions, until the caller hangs up. Whatever changes several times
+    in quick succession is told as it is in the end; events are told one by one. The call ends
+    with DRAINING when the server goes away, or moves its callers to others: go on there from the
+    last revision.
     """
 
 class RegistryServiceAsyncStub:
@@ -179,8 +216,17 @@ class RegistryServiceAsyncStub:
         runwire.v1.registry_service_pb2.DeleteModelRequest,
         runwire.v1.registry_service_pb2.DeleteModelResponse,
     ]
-    """Deletes a model with its versions and aliases. Errors: NOT_FOUND (also when repeated),
-    ETAG_MISMATCH.
+    """Puts a model with its versions in the trash; its aliases end. Errors: NOT_FOUND (also when
+    repeated), ETAG_MISMATCH.
+    """
+
+    RestoreModel: grpc.aio.UnaryUnaryMultiCallable[
+        runwire.v1.registry_service_pb2.RestoreModelRequest,
+        runwire.v1.registry_service_pb2.RestoreModelResponse,
+    ]
+    """Takes a model out of the trash, with the versions and aliases that it had when it was deleted:
+    the one of that name that was deleted last, or at delete_time. Errors: NOT_FOUND,
+    ALREADY_EXISTS where the name was taken meanwhile (give new_name), REQUEST_ID_REUSED.
     """
 
     CreateModelVersion: grpc.aio.UnaryUnaryMultiCallable[
@@ -196,7 +242,7 @@ class RegistryServiceAsyncStub:
         runwire.v1.registry_service_pb2.GetModelVersionRequest,
         runwire.v1.registry_service_pb2.GetModelVersionResponse,
     ]
-    """One version. Errors: NOT_FOUND."""
+    """One version. Errors: NOT_FOUND, DELETED."""
 
     SearchModelVersions: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.SearchModelVersionsRequest,
@@ -208,14 +254,25 @@ class RegistryServiceAsyncStub:
         runwire.v1.registry_service_pb2.UpdateModelVersionRequest,
         runwire.v1.registry_service_pb2.UpdateModelVersionResponse,
     ]
-    """Writes what the mask names. The content never changes. Errors: NOT_FOUND, ETAG_MISMATCH."""
+    """Writes what the mask names. The content never changes. Errors: NOT_FOUND, DELETED,
+    ETAG_MISMATCH.
+    """
 
     DeleteModelVersion: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.DeleteModelVersionRequest,
         runwire.v1.registry_service_pb2.DeleteModelVersionResponse,
     ]
-    """Deletes a version and the aliases that point at it. Errors: NOT_FOUND (also when repeated),
-    ETAG_MISMATCH.
+    """Puts a version in the trash; the aliases that point at it end. Errors: NOT_FOUND, DELETED
+    (when repeated), ETAG_MISMATCH.
+    """
+
+    RestoreModelVersion: grpc.aio.UnaryUnaryMultiCallable[
+        runwire.v1.registry_service_pb2.RestoreModelVersionRequest,
+        runwire.v1.registry_service_pb2.RestoreModelVersionResponse,
+    ]
+    """Takes a version out of the trash, in the stage that it had, or in the model's first where that
+    is in its list no more. Its aliases stay where they are: nothing that serves changes by this.
+    A repeat changes nothing. Errors: NOT_FOUND.
     """
 
     SetModelAlias: grpc.aio.UnaryUnaryMultiCallable[
@@ -223,7 +280,7 @@ class RegistryServiceAsyncStub:
         runwire.v1.registry_service_pb2.SetModelAliasResponse,
     ]
     """Moves the pointer that serving follows, by compare and set. Where it points at the version
-    already the call succeeds, whatever was expected. Errors: NOT_FOUND, ALIAS_MOVED.
+    already the call succeeds, whatever was expected. Errors: NOT_FOUND, DELETED, ALIAS_MOVED.
     """
 
     DeleteModelAlias: grpc.aio.UnaryUnaryMultiCallable[
@@ -232,20 +289,34 @@ class RegistryServiceAsyncStub:
     ]
     """Removes an alias. Errors: NOT_FOUND (also when repeated), ALIAS_MOVED."""
 
+    RollbackModelAlias: grpc.aio.UnaryUnaryMultiCallable[
+        runwire.v1.registry_service_pb2.RollbackModelAliasRequest,
+        runwire.v1.registry_service_pb2.RollbackModelAliasResponse,
+    ]
+    """Takes the last move of an alias back: it points where it did before, or is not set where it was
+    not. A removal is a move. Called again it takes back the move before that one, so that two who
+    roll back at once do not undo each other; expected_version keeps them from going too far. A
+    repeat with the same request_id changes nothing. Errors: NOT_FOUND (model, or no move is left
+    to take back), DELETED (the version before), ALIAS_MOVED, REQUEST_ID_REUSED.
+    """
+
     TransitionModelVersion: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.TransitionModelVersionRequest,
         runwire.v1.registry_service_pb2.TransitionModelVersionResponse,
     ]
     """Brings a version to a stage. Where it is there already nothing changes. Errors: NOT_FOUND,
-    STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
+    DELETED, STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
     """
 
     ResolveModels: grpc.aio.UnaryUnaryMultiCallable[
         runwire.v1.registry_service_pb2.ResolveModelsRequest,
         runwire.v1.registry_service_pb2.ResolveModelsResponse,
     ]
-    """What a serving process asks: these references, which bytes? All answers are of one moment.
-    Faults: NOT_FOUND, FIELD_INVALID.
+    """What a serving process asks: these references, which bytes? All answers are of one moment,
+    which may be past. A server answers from memory. It knows at once what was changed through it,
+    and within 100 ms what was changed through another server of the same database; with
+    min_revision it looks. Errors: REVISION_AHEAD. Faults: NOT_FOUND, DELETED, FIELD_INVALID,
+    TOO_LARGE.
     """
 
     ListModelEvents: grpc.aio.UnaryUnaryMultiCallable[
@@ -258,16 +329,19 @@ class RegistryServiceAsyncStub:
         runwire.v1.registry_service_pb2.QueryLineageRequest,
         runwire.v1.registry_service_pb2.QueryLineageResponse,
     ]
-    """What something was made from, and what was made from it. Errors: NOT_FOUND, UNIMPLEMENTED on
-    servers that do not have it yet.
+    """What something was made from, and what was made from it: ancestors and descendants of the
+    root, nearest first, and not what else came of its ancestors. What is in the trash is part of
+    it. Errors: NOT_FOUND (also a dataset or URI that nothing was made from), DELETED.
     """
 
     WatchModels: grpc.aio.UnaryStreamMultiCallable[
         runwire.v1.registry_service_pb2.WatchModelsRequest,
         runwire.v1.registry_service_pb2.WatchModelsResponse,
     ]
-    """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
-    servers that do not have it yet.
+    """Every change of models and versions, until the caller hangs up. Whatever changes several times
+    in quick succession is told as it is in the end; events are told one by one. The call ends
+    with DRAINING when the server goes away, or moves its callers to others: go on there from the
+    last revision.
     """
 
 class RegistryServiceServicer(metaclass=abc.ABCMeta):
@@ -315,8 +389,19 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.DeleteModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.DeleteModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.DeleteModelResponse]]:
-        """Deletes a model with its versions and aliases. Errors: NOT_FOUND (also when repeated),
-        ETAG_MISMATCH.
+        """Puts a model with its versions in the trash; its aliases end. Errors: NOT_FOUND (also when
+        repeated), ETAG_MISMATCH.
+        """
+
+    @abc.abstractmethod
+    def RestoreModel(
+        self,
+        request: runwire.v1.registry_service_pb2.RestoreModelRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runwire.v1.registry_service_pb2.RestoreModelResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.RestoreModelResponse]]:
+        """Takes a model out of the trash, with the versions and aliases that it had when it was deleted:
+        the one of that name that was deleted last, or at delete_time. Errors: NOT_FOUND,
+        ALREADY_EXISTS where the name was taken meanwhile (give new_name), REQUEST_ID_REUSED.
         """
 
     @abc.abstractmethod
@@ -336,7 +421,7 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.GetModelVersionRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.GetModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.GetModelVersionResponse]]:
-        """One version. Errors: NOT_FOUND."""
+        """One version. Errors: NOT_FOUND, DELETED."""
 
     @abc.abstractmethod
     def SearchModelVersions(
@@ -352,7 +437,9 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.UpdateModelVersionRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.UpdateModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.UpdateModelVersionResponse]]:
-        """Writes what the mask names. The content never changes. Errors: NOT_FOUND, ETAG_MISMATCH."""
+        """Writes what the mask names. The content never changes. Errors: NOT_FOUND, DELETED,
+        ETAG_MISMATCH.
+        """
 
     @abc.abstractmethod
     def DeleteModelVersion(
@@ -360,8 +447,19 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.DeleteModelVersionRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.DeleteModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.DeleteModelVersionResponse]]:
-        """Deletes a version and the aliases that point at it. Errors: NOT_FOUND (also when repeated),
-        ETAG_MISMATCH.
+        """Puts a version in the trash; the aliases that point at it end. Errors: NOT_FOUND, DELETED
+        (when repeated), ETAG_MISMATCH.
+        """
+
+    @abc.abstractmethod
+    def RestoreModelVersion(
+        self,
+        request: runwire.v1.registry_service_pb2.RestoreModelVersionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runwire.v1.registry_service_pb2.RestoreModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.RestoreModelVersionResponse]]:
+        """Takes a version out of the trash, in the stage that it had, or in the model's first where that
+        is in its list no more. Its aliases stay where they are: nothing that serves changes by this.
+        A repeat changes nothing. Errors: NOT_FOUND.
         """
 
     @abc.abstractmethod
@@ -371,7 +469,7 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.SetModelAliasResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.SetModelAliasResponse]]:
         """Moves the pointer that serving follows, by compare and set. Where it points at the version
-        already the call succeeds, whatever was expected. Errors: NOT_FOUND, ALIAS_MOVED.
+        already the call succeeds, whatever was expected. Errors: NOT_FOUND, DELETED, ALIAS_MOVED.
         """
 
     @abc.abstractmethod
@@ -383,13 +481,26 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         """Removes an alias. Errors: NOT_FOUND (also when repeated), ALIAS_MOVED."""
 
     @abc.abstractmethod
+    def RollbackModelAlias(
+        self,
+        request: runwire.v1.registry_service_pb2.RollbackModelAliasRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runwire.v1.registry_service_pb2.RollbackModelAliasResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.RollbackModelAliasResponse]]:
+        """Takes the last move of an alias back: it points where it did before, or is not set where it was
+        not. A removal is a move. Called again it takes back the move before that one, so that two who
+        roll back at once do not undo each other; expected_version keeps them from going too far. A
+        repeat with the same request_id changes nothing. Errors: NOT_FOUND (model, or no move is left
+        to take back), DELETED (the version before), ALIAS_MOVED, REQUEST_ID_REUSED.
+        """
+
+    @abc.abstractmethod
     def TransitionModelVersion(
         self,
         request: runwire.v1.registry_service_pb2.TransitionModelVersionRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.TransitionModelVersionResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.TransitionModelVersionResponse]]:
         """Brings a version to a stage. Where it is there already nothing changes. Errors: NOT_FOUND,
-        STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
+        DELETED, STAGE_CHANGED, REQUEST_ID_REUSED, FIELD_INVALID (no such stage).
         """
 
     @abc.abstractmethod
@@ -398,8 +509,11 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.ResolveModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.ResolveModelsResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.ResolveModelsResponse]]:
-        """What a serving process asks: these references, which bytes? All answers are of one moment.
-        Faults: NOT_FOUND, FIELD_INVALID.
+        """What a serving process asks: these references, which bytes? All answers are of one moment,
+        which may be past. A server answers from memory. It knows at once what was changed through it,
+        and within 100 ms what was changed through another server of the same database; with
+        min_revision it looks. Errors: REVISION_AHEAD. Faults: NOT_FOUND, DELETED, FIELD_INVALID,
+        TOO_LARGE.
         """
 
     @abc.abstractmethod
@@ -416,8 +530,9 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.QueryLineageRequest,
         context: _ServicerContext,
     ) -> typing.Union[runwire.v1.registry_service_pb2.QueryLineageResponse, collections.abc.Awaitable[runwire.v1.registry_service_pb2.QueryLineageResponse]]:
-        """What something was made from, and what was made from it. Errors: NOT_FOUND, UNIMPLEMENTED on
-        servers that do not have it yet.
+        """What something was made from, and what was made from it: ancestors and descendants of the
+        root, nearest first, and not what else came of its ancestors. What is in the trash is part of
+        it. Errors: NOT_FOUND (also a dataset or URI that nothing was made from), DELETED.
         """
 
     @abc.abstractmethod
@@ -426,8 +541,10 @@ class RegistryServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.registry_service_pb2.WatchModelsRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.registry_service_pb2.WatchModelsResponse], collections.abc.AsyncIterator[runwire.v1.registry_service_pb2.WatchModelsResponse]]:
-        """Every change of models and versions, until the caller hangs up. Errors: UNIMPLEMENTED on
-        servers that do not have it yet.
+        """Every change of models and versions, until the caller hangs up. Whatever changes several times
+        in quick succession is told as it is in the end; events are told one by one. The call ends
+        with DRAINING when the server goes away, or moves its callers to others: go on there from the
+        last revision.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

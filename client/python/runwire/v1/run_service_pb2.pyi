@@ -172,18 +172,20 @@ class RestoreRunResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[_run_pb2.Run, _Mapping]] = ...) -> None: ...
 
 class WatchRunsRequest(_message.Message):
-    __slots__ = ("experiment_ids", "filter", "cursor", "view", "columns")
+    __slots__ = ("experiment_ids", "filter", "cursor", "view", "columns", "workspace")
     EXPERIMENT_IDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     experiment_ids: _containers.RepeatedScalarFieldContainer[str]
     filter: str
     cursor: bytes
     view: RunView
     columns: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, experiment_ids: _Optional[_Iterable[str]] = ..., filter: _Optional[str] = ..., cursor: _Optional[bytes] = ..., view: _Optional[_Union[RunView, str]] = ..., columns: _Optional[_Iterable[str]] = ...) -> None: ...
+    workspace: str
+    def __init__(self, experiment_ids: _Optional[_Iterable[str]] = ..., filter: _Optional[str] = ..., cursor: _Optional[bytes] = ..., view: _Optional[_Union[RunView, str]] = ..., columns: _Optional[_Iterable[str]] = ..., workspace: _Optional[str] = ...) -> None: ...
 
 class WatchRunsResponse(_message.Message):
     __slots__ = ("changed", "mark", "lagged", "cursor")

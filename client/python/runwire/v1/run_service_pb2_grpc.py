@@ -168,7 +168,10 @@ class RunServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchRuns(self, request, context):
-        """Every change of the runs that match, until the caller hangs up. Errors: FILTER_SYNTAX,
+        """Every change of the runs that match, until the caller hangs up: made, changed, ended, gone
+        silent, put in the trash and taken out; metrics that arrive are told once in some seconds,
+        heartbeats are not. A server that goes away, or a call that has become old, ends with
+        DRAINING after a last Mark: go on from the cursor. Errors: FILTER_SYNTAX, DRAINING,
         UNIMPLEMENTED on servers that do not have it yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

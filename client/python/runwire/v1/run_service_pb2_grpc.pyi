@@ -100,7 +100,10 @@ class RunServiceStub:
         runwire.v1.run_service_pb2.WatchRunsRequest,
         runwire.v1.run_service_pb2.WatchRunsResponse,
     ]
-    """Every change of the runs that match, until the caller hangs up. Errors: FILTER_SYNTAX,
+    """Every change of the runs that match, until the caller hangs up: made, changed, ended, gone
+    silent, put in the trash and taken out; metrics that arrive are told once in some seconds,
+    heartbeats are not. A server that goes away, or a call that has become old, ends with
+    DRAINING after a last Mark: go on from the cursor. Errors: FILTER_SYNTAX, DRAINING,
     UNIMPLEMENTED on servers that do not have it yet.
     """
 
@@ -186,7 +189,10 @@ class RunServiceAsyncStub:
         runwire.v1.run_service_pb2.WatchRunsRequest,
         runwire.v1.run_service_pb2.WatchRunsResponse,
     ]
-    """Every change of the runs that match, until the caller hangs up. Errors: FILTER_SYNTAX,
+    """Every change of the runs that match, until the caller hangs up: made, changed, ended, gone
+    silent, put in the trash and taken out; metrics that arrive are told once in some seconds,
+    heartbeats are not. A server that goes away, or a call that has become old, ends with
+    DRAINING after a last Mark: go on from the cursor. Errors: FILTER_SYNTAX, DRAINING,
     UNIMPLEMENTED on servers that do not have it yet.
     """
 
@@ -292,7 +298,10 @@ class RunServiceServicer(metaclass=abc.ABCMeta):
         request: runwire.v1.run_service_pb2.WatchRunsRequest,
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[runwire.v1.run_service_pb2.WatchRunsResponse], collections.abc.AsyncIterator[runwire.v1.run_service_pb2.WatchRunsResponse]]:
-        """Every change of the runs that match, until the caller hangs up. Errors: FILTER_SYNTAX,
+        """Every change of the runs that match, until the caller hangs up: made, changed, ended, gone
+        silent, put in the trash and taken out; metrics that arrive are told once in some seconds,
+        heartbeats are not. A server that goes away, or a call that has become old, ends with
+        DRAINING after a last Mark: go on from the cursor. Errors: FILTER_SYNTAX, DRAINING,
         UNIMPLEMENTED on servers that do not have it yet.
         """
 

@@ -15,7 +15,7 @@ from runwire_server.errors import StorageUnavailable
 from runwire_server.retry import TransactionConflict, retrying
 from runwire_server.store.database import Database
 
-HEAD = "0003"
+HEAD = "0008"
 
 
 def revision(db: Database) -> str | None:
@@ -50,7 +50,7 @@ def _upgrade(db: Database, to: str) -> bool:
     script = ScriptDirectory.from_config(config)
     steps = EnvironmentContext(config, script, fn=lambda at, _: script._upgrade_revs(to, at))
     try:
-        with db.write() as tx, steps as environment:
+        with db.write_alone() as tx, steps as environment:
             environment.configure(connection=tx.connection)
             environment.run_migrations()
     except CommandError as error:

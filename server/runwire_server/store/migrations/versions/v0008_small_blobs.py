@@ -6,8 +6,8 @@ Blobs that lie in the blob store stay there, whatever their size.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:

@@ -845,12 +845,10 @@ def test_gc_removes_deleted_runs_once_they_are_old_enough(command: Command, data
     database = ("--backend-store-uri", f"sqlite:///{data / 'runwire.db'}")
     blobs = ("--artifacts-destination", str(data / "blobs"))
     registry, now = "0 models, 0 model versions", (*database, *blobs, "--older-than", "0s")
+    nothing = "0 blobs, 0 uploads, 0 orphans removed, 0 B"
     told = command("gc", *database, *blobs).out.splitlines()
-    assert told == [
-        f"0 runs, {registry} removed", "0 blobs, 0 uploads and 0 orphans removed, 0 B"
-    ]  # fmt: skip
-    told = command("gc", *now, "--dry-run").out.splitlines()
-    assert told[0] == f"1 run, {registry} to remove"
+    assert told == [f"0 runs, {registry} removed", nothing]
+    assert command("gc", *now, "--dry-run").out.startswith(f"1 run, {registry} to remove\n")
     assert command("runs", "show", FIRST).code == 0
     assert command("gc", *now).out.startswith(f"1 run, {registry} removed\n")
     assert command("runs", "show", FIRST).code == 3

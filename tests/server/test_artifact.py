@@ -332,6 +332,20 @@ def test_blobs_of_another_workspace_can_be_neither_found_nor_read(
     assert download(service, secret.digest, "one") == b"secret"
 
 
+def test_blob_of_another_workspace_cannot_be_claimed(
+    service: ArtifactServiceStub, run_id: str
+) -> None:
+    """A run of "default" names bytes that only "one" has: neither by commit nor by upload."""
+    secret = put(service, bytes(small_blob.MAX_BYTES + 1), "one")
+    named = [Artifact(path="mine", blob=secret)]
+    owner = ArtifactOwner(run_id=run_id)
+    with pytest.raises(grpc.RpcError) as caught:
+        service.CommitArtifacts(iter([pb.CommitArtifactsRequest(owner=owner, artifacts=named)]))
+    assert reason(caught) == "BLOBS_MISSING"
+    (answer,) = upload(service, opening(blob=secret))[:1]
+    assert answer.HasField("opened")  # the bytes are asked for, not taken on trust
+
+
 def test_same_bytes_are_stored_once_in_a_workspace(service: ArtifactServiceStub, url: str) -> None:
     same = bytes(small_blob.MAX_BYTES + 1)
     for _ in range(3):

@@ -19,10 +19,7 @@ COMMANDS = {
     "runs": ("runs", "list, search, show, compare, change, stop and delete runs"),
     "metrics": ("metrics", "list, draw and follow the metrics of a run, or export their points"),
     "top": ("top", "show what is running now, live: state, speed and metrics"),
-    "artifacts": (
-        "artifacts",
-        "list, fetch, send, verify and remove files of runs and models",
-    ),
+    "artifacts": ("artifacts", "list, fetch, send, verify and remove files of runs and models"),
     "models": ("models", "publish model versions, move aliases and stages, resolve references"),
     "sync": ("sync", "send what an offline or killed job has left"),
     "doctor": ("doctor", "check client, server, clock, disk and waiting data"),

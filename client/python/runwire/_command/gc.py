@@ -28,8 +28,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
     parser = CommandParser(
         prog=f"runwire {name}",
         description="Remove runs, models and model versions that were deleted some time ago for "
-        "good, and artifacts' bytes that no run or model version holds, and give the space back. "
-        "Safe while servers run on the same database.",
+        "good, and artifacts' bytes that none of them holds, and give the space back. Safe "
+        "while servers run on the same database.",
         epilog="examples:\n  runwire gc --dry-run\n  runwire gc --older-than 12h\n"
         "  runwire gc --backend-store-uri postgresql://user@db/runwire\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -90,17 +90,17 @@ def _collect(args: argparse.Namespace) -> int:
     done = "to remove" if args.dry_run else "removed"
     found = (_counted(count, "run"), _counted(models, "model"), _counted(versions, "model version"))
     print(f"{', '.join(found)} {done}")
-    size = size_text(collected.size_bytes)
-    uploads = collected.uploads
-    print(
-        f"{_counted(collected.blobs, 'blob')}, {_counted(uploads, 'upload')} and "
-        f"{_counted(collected.orphans, 'orphan')} {done}, {size}"
+    swept = (
+        _counted(collected.blobs, "blob"),
+        _counted(collected.uploads, "upload"),
+        _counted(collected.orphans, "orphan"),
     )
+    print(f"{', '.join(swept)} {done}, {size_text(collected.size_bytes)}")
     return 0
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _on_progress(

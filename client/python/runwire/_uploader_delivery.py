@@ -39,7 +39,7 @@ from runwire._uploader_outbox import MIN_BATCH_BYTES, Event, Item, Outbox
 from runwire._uploader_report import Report
 from runwire._uploader_stream import MISTRUST_S, STREAM_S, WINDOW_BATCHES, BatchStream
 
-WORKERS = 4
+WORKERS = 8
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 30.0
 _MAX_REOPENINGS = 5
 _MAX_FAULTS = 20

@@ -42,6 +42,7 @@ _CHUNK_BYTES = 128 * 1024
 _MAX_QUEUED_BYTES = 16 << 20  # sealed and not acknowledged
 _MAX_READ_S = 0.05  # at a stretch, before acknowledgements are looked at
 _POLL_S, _IDLE_POLL_S, _IDLE_AFTER_S = 0.05, 0.1, 5.0
+_REST, _MAX_REST_S = 3, 0.02  # times as long as the work before
 _SYNC_EVERY_S = 1.0
 _TERMINAL_S = 3.0
 
@@ -100,6 +101,7 @@ class Uploader:
         self._closed = False  # the trainer said that nothing more comes
         self._finishing = False
         self._last_data = self._synced_at = time.monotonic()
+        self._woken_at = self._last_data
         self._first_life = self.status.generation == 0
         self._resume_from = self.status.progress
 
@@ -130,12 +132,14 @@ class Uploader:
         """Feed what the journal has; True: there may be more at once."""
         end = time.monotonic() + _MAX_READ_S
         self._rewind()
+        with self._delivery.changed:
+            full_at = self._reader.position + _MAX_QUEUED_BYTES - self._queued_bytes()
+            chunk_bytes = self._chunk_bytes()
         while time.monotonic() < end:
-            with self._delivery.changed:
-                if self._queued_bytes() >= _MAX_QUEUED_BYTES:
-                    return False
+            if self._reader.position >= full_at:
+                return False
             careful = self._reader.position < self._careful_to
-            chunk = self._reader.read(1 if careful else self._chunk_bytes())
+            chunk = self._reader.read(1 if careful else chunk_bytes)
             if chunk is None:
                 return False
             self._last_data = time.monotonic()
@@ -260,11 +264,15 @@ class Uploader:
 
     def _wait(self, more: bool) -> None:
         """Until there may be something to do: data, an acknowledgement, or time."""
-        if more:
-            return
-        idle = time.monotonic() - self._last_data > _IDLE_AFTER_S
-        with self._delivery.changed:
-            self._delivery.changed.wait(_IDLE_POLL_S if idle else _POLL_S)
+        if not more:
+            now = time.monotonic()
+            # Each acknowledgement wakes this thread, and a thousand runs take milliseconds.
+            rest_s = min(_MAX_REST_S, _REST * (now - self._woken_at))
+            idle = now - self._last_data > _IDLE_AFTER_S
+            with self._delivery.changed:
+                self._delivery.changed.wait(_IDLE_POLL_S if idle else _POLL_S)
+            time.sleep(rest_s)
+        self._woken_at = time.monotonic()
 
     def _tend(self) -> None:
         now = time.monotonic()

@@ -119,16 +119,20 @@ class Transaction:
         listed = sa.func.json_each(json.dumps(values)).table_valued("value")
         return column.in_(sa.select(listed.c.value))
 
-    def insert(self, table: sa.Table) -> Insert:
-        """An INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+    @property
+    def insert(self) -> Callable[[sa.Table], Insert]:
+        """Makes an INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``.
+
+        Always the same function on one kind of database: statements made of it can be cached.
+        """
         # Imported here: either dialect costs a start some 50 ms, and only one is needed.
         if self.is_postgres:
             from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
-            return postgres_insert(table)
+            return postgres_insert
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-        return sqlite_insert(table)
+        return sqlite_insert
 
     def announce(self, kind: str, name: str) -> None:
         """Tell those who listen to this database, once the transaction has ended."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
+import sqlalchemy as sa
 from runwire.v1.run_pb2 import Run
 
 from runwire_server.errors import FieldInvalid, TooLarge
@@ -64,8 +68,13 @@ def _home(tx: Transaction, experiment_id: str, name: str, workspace: str) -> int
 
 def _insert(tx: Transaction, values: dict[str, object]) -> RunRow | None:
     """The new row; None where the run is there already."""
-    insert = tx.insert(runs).on_conflict_do_nothing().returning(runs)
-    return tx.execute(insert, values).one_or_none()
+    return tx.execute(_inserting(tx.insert), values).one_or_none()
+
+
+@cache  # to put it together takes longer than to run it
+def _inserting(insert: Callable[[sa.Table], Any]) -> sa.Executable:
+    statement: sa.Executable = insert(runs).on_conflict_do_nothing().returning(runs)
+    return statement
 
 
 def _values(tx: Transaction, run_id: str, experiment_id: int, draft: Run) -> dict[str, object]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import operator
+import select
 import sqlite3
 import threading
 import time
@@ -207,11 +208,12 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=pool_timeout_s,
-            pool_pre_ping=self.is_postgres,
             hide_parameters=True,
         )
         self._group = None if self.is_postgres else GroupCommit(self._begin, pool_timeout_s)
-        if not self.is_postgres:
+        if self.is_postgres:
+            sa.event.listen(self.engine, "checkout", _check_postgres)
+        else:
             sa.event.listen(self.engine, "connect", _set_up_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
 
@@ -323,6 +325,15 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     ]
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _check_postgres(connection: Any, _record: object, _proxy: object) -> None:
+    # A server that went away has closed the connection, and one that is about to has said so:
+    # either can be read, where an idle connection has nothing. It spares the round trip of a ping.
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise sa.exc.DisconnectionError
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

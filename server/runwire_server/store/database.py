@@ -207,6 +207,8 @@ class Database:
             self.url,
             pool_size=pool_size,
             max_overflow=0,
+            # The connection used last has the pages and the statements at hand.
+            pool_use_lifo=True,
             pool_timeout=pool_timeout_s,
             hide_parameters=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from runwire_server.retry import ATTEMPTS, TransactionConflict, retrying
 from runwire_server.store import migrations
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_keys
+
+_OWN_PID = "SELECT pg_backend_pid()"
 
 
 @pytest.fixture
@@ -51,6 +54,19 @@ def test_readers_do_not_wait_for_a_writer(db: Database) -> None:
         tx.execute(sa.insert(metric_keys), {"key_id": 1, "name": "a"})
         assert _count(db) == 0
     assert _count(db) == 1
+
+
+def test_connection_that_ended_while_it_was_idle_is_replaced(db: Database) -> None:
+    with db.read() as first, db.read() as second:
+        pids = [
+            tx.execute(sa.text(_OWN_PID)).scalar_one() for tx in (first, second) if db.is_postgres
+        ]
+    for pid in pids:
+        with closing(Database(db.url.render_as_string(False))) as other, other.write() as tx:
+            tx.execute(sa.text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": pid})
+    with db.read() as first, db.write() as second:
+        assert first.execute(sa.text("SELECT 1")).scalar() == 1
+        assert second.execute(sa.text("SELECT 1")).scalar() == 1
 
 
 def test_writers_of_two_processes_take_turns(tmp_path: Path, small: Database) -> None:

@@ -369,6 +369,20 @@ def test_a_run_shows_its_first_thousand_entries_and_says_that_there_are_more(db:
     assert (len(shown[OTHER].tags), len(shown[OTHER].metrics)) == (1000, 1000)
 
 
+def test_a_run_by_itself_is_shown_as_in_a_search(db: Database) -> None:
+    inputs = [DatasetInput(name="b", digest="1"), DatasetInput(name="a")]
+    _create(db, params={"b": "1", "a": ""}, tags={"a": "é", "c": "x"}, inputs=inputs)
+    _add_summaries(db, {"loss": 0.1, "gone": None}, ID)
+    _create(db, OTHER)
+    with db.read() as tx:
+        found, _ = run.search(tx, SearchRunsRequest(view=RUN_VIEW_FULL))
+    for one in found:
+        alone = _get(db, one.run_id)
+        assert alone.SerializeToString(deterministic=True) == one.SerializeToString(
+            deterministic=True
+        )
+
+
 def test_columns_see_past_the_cap(db: Database) -> None:
     _create(db, params={f"k{i:05}": "v" for i in range(1500)})
     with db.read() as tx:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import operator
+import select
 import sqlite3
 import threading
 import time
@@ -119,16 +120,20 @@ class Transaction:
         listed = sa.func.json_each(json.dumps(values)).table_valued("value")
         return column.in_(sa.select(listed.c.value))
 
-    def insert(self, table: sa.Table) -> Insert:
-        """An INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+    @property
+    def insert(self) -> Callable[[sa.Table], Insert]:
+        """Makes an INSERT that has ``on_conflict_do_nothing`` and ``on_conflict_do_update``.
+
+        Always the same function on one kind of database: statements made of it can be cached.
+        """
         # Imported here: either dialect costs a start some 50 ms, and only one is needed.
         if self.is_postgres:
             from sqlalchemy.dialects.postgresql import insert as postgres_insert
 
-            return postgres_insert(table)
+            return postgres_insert
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-        return sqlite_insert(table)
+        return sqlite_insert
 
     def announce(self, kind: str, name: str) -> None:
         """Tell those who listen to this database, once the transaction has ended."""
@@ -202,12 +207,15 @@ class Database:
             self.url,
             pool_size=pool_size,
             max_overflow=0,
+            # The connection used last has the pages and the statements at hand.
+            pool_use_lifo=True,
             pool_timeout=pool_timeout_s,
-            pool_pre_ping=self.is_postgres,
             hide_parameters=True,
         )
         self._group = None if self.is_postgres else GroupCommit(self._begin, pool_timeout_s)
-        if not self.is_postgres:
+        if self.is_postgres:
+            sa.event.listen(self.engine, "checkout", _check_postgres)
+        else:
             sa.event.listen(self.engine, "connect", _set_up_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
 
@@ -319,6 +327,15 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     ]
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _check_postgres(connection: Any, _record: object, _proxy: object) -> None:
+    # A server that went away has closed the connection, and one that is about to has said so:
+    # either can be read, where an idle connection has nothing. It spares the round trip of a ping.
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise sa.exc.DisconnectionError
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

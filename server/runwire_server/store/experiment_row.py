@@ -19,6 +19,9 @@ ExperimentRow: TypeAlias = sa.Row[Any]
 
 DEFAULT_ID = 0
 
+# Made once: to put it together would take as long as to run it.
+_BY_ID = sa.select(experiments).where(experiments.c.experiment_id == sa.bindparam("key"))
+
 
 def lookup(tx: Transaction, workspace: str, name: str) -> ExperimentRow | None:
     """The live experiment of that name, or None."""
@@ -33,7 +36,7 @@ def lookup(tx: Transaction, workspace: str, name: str) -> ExperimentRow | None:
 
 def find(tx: Transaction, experiment_id: str, field: str = "experiment_id") -> ExperimentRow:
     """In the trash or not. Raises ``NotFound``, and ``FieldInvalid`` naming ``field``."""
-    return _one(tx, experiment_id, _by_id(experiment_id, field))
+    return _one(tx, _BY_ID, experiment_id, field)
 
 
 def find_live(tx: Transaction, experiment_id: str, field: str) -> ExperimentRow:
@@ -46,7 +49,7 @@ def find_live(tx: Transaction, experiment_id: str, field: str) -> ExperimentRow:
 
 def locked(tx: Transaction, experiment_id: str) -> ExperimentRow:
     """As ``find``, and nobody else changes the row until this transaction ends."""
-    return _one(tx, experiment_id, tx.locked(_by_id(experiment_id, "experiment_id")))
+    return _one(tx, tx.locked(_BY_ID), experiment_id, "experiment_id")
 
 
 def ensure(
@@ -138,13 +141,8 @@ def _message(row: ExperimentRow, tags: Mapping[str, str]) -> Experiment:
     )
 
 
-def _by_id(experiment_id: str, field: str) -> sa.Select[Any]:
-    key = experiment_key(field, experiment_id)
-    return sa.select(experiments).where(experiments.c.experiment_id == key)
-
-
-def _one(tx: Transaction, experiment_id: str, query: sa.Select[Any]) -> ExperimentRow:
-    row = tx.execute(query).one_or_none()
+def _one(tx: Transaction, query: sa.Select[Any], experiment_id: str, field: str) -> ExperimentRow:
+    row = tx.execute(query, {"key": experiment_key(field, experiment_id)}).one_or_none()
     if row is None:
         raise NotFound("experiment", experiment_id)
     return row

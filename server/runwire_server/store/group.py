@@ -4,12 +4,16 @@ For a database with one writer at a time. A write has the transaction to itself 
 block runs, in a savepoint; where others wait for their turn at its end, it leaves the
 transaction open to the next of them, and the last one commits for all. Nobody returns
 before the commit, and nobody waits for it longer than ``MAX_MEMBERS`` and ``MAX_S`` allow.
+
+Whoever waits has a lock of its own, released by the one it waits for: a thread that wakes
+has nothing more to compete for.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -25,6 +29,13 @@ MAX_MEMBERS = 64
 MAX_S = 0.02
 
 
+def _held() -> threading.Lock:
+    """A lock to wait for."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 class _Group:
     """A transaction that is open, and who waits for its commit."""
 
@@ -32,13 +43,19 @@ class _Group:
         self._closing = ExitStack()
         self.tx = self._closing.enter_context(opened)
         self._closes = time.monotonic() + MAX_S
-        self._ended = threading.Event()
         self._error: BaseException | None = None
-        self.members = 0
+        self._members: list[threading.Lock] = []
 
     @property
     def takes_more(self) -> bool:
-        return self.tx.is_open and self.members < MAX_MEMBERS and time.monotonic() < self._closes
+        in_time = len(self._members) < MAX_MEMBERS and time.monotonic() < self._closes
+        return self.tx.is_open and in_time
+
+    def add(self) -> threading.Lock:
+        """Another member: what it waits for."""
+        ended = _held()
+        self._members.append(ended)
+        return ended
 
     def end(self) -> None:
         """Commit. Where the database has rolled back by itself, all have to run again."""
@@ -48,11 +65,12 @@ class _Group:
                     raise TransactionConflict(what="a write beside it ended the transaction")
         except BaseException as error:
             self._error = error
-        self._ended.set()
+        for ended in self._members:
+            ended.release()
 
-    def wait(self) -> None:
+    def wait(self, ended: threading.Lock) -> None:
         """Until it has ended. Raises what kept it from being committed."""
-        self._ended.wait()
+        ended.acquire()
         if self._error is not None:
             raise self._error
 
@@ -62,9 +80,9 @@ class GroupCommit:
 
     def __init__(self, begin: Callable[[], AbstractContextManager[Transaction]], timeout_s: float):
         self._begin, self._timeout_s = begin, timeout_s
-        self._turn = threading.Condition()
+        self._lock = threading.Lock()  # of the next two
         self._busy = False
-        self._waiting = 0
+        self._waiting: deque[threading.Lock] = deque()
         self._group: _Group | None = None
 
     @contextmanager
@@ -80,7 +98,7 @@ class GroupCommit:
         except BaseException:
             self._give_turn()
             raise
-        group.members += 1
+        ended = group.add()
         failed: BaseException | None = None
         try:
             with group.tx.savepoint() as tx:
@@ -91,26 +109,29 @@ class GroupCommit:
         self._leave(group)
         if failed is not None and broken:
             raise failed
-        group.wait()
+        group.wait(ended)
         if failed is not None:
             raise failed
 
     def _take_turn(self) -> None:
-        with self._turn:
-            self._waiting += 1
-            free = self._turn.wait_for(lambda: not self._busy, self._timeout_s)
-            self._waiting -= 1
-            if not free:
+        with self._lock:
+            if not self._busy:
+                self._busy = True
+                return
+            turn = _held()
+            self._waiting.append(turn)
+        if turn.acquire(timeout=self._timeout_s):
+            return
+        with self._lock:
+            if turn in self._waiting:  # else it has come just now
+                self._waiting.remove(turn)
                 raise Overloaded(what="the database is busy")
-            self._busy = True
 
     def _leave(self, group: _Group) -> None:
         """Pass the open transaction on to who waits for a turn (and cannot leave without one
         while nobody else has it); else end it."""
-        with self._turn:
-            if self._waiting and group.takes_more:
-                self._busy = False
-                self._turn.notify()
+        with self._lock:
+            if group.takes_more and self._pass_turn():
                 return
         self._group = None
         try:
@@ -119,6 +140,12 @@ class GroupCommit:
             self._give_turn()
 
     def _give_turn(self) -> None:
-        with self._turn:
-            self._busy = False
-            self._turn.notify()
+        with self._lock:
+            self._busy = self._pass_turn()
+
+    def _pass_turn(self) -> bool:
+        """To who has waited longest, under the lock; False where nobody does."""
+        if self._waiting:
+            self._waiting.popleft().release()
+            return True
+        return False

@@ -122,7 +122,7 @@ def restore(tx: Transaction, run_id: str) -> None:
 def _present(tx: Transaction, row: RunRow, view: RunView) -> Run:
     data = Data()
     if view != RunView.RUN_VIEW_BASIC:
-        data.add_full(tx, [row.run_id])
+        data.add_full_of_one(tx, row.run_id)
     return message(row, data)
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from runwire.v1.common_pb2 import Fault
@@ -33,6 +34,8 @@ MAX_INPUT_BYTES = 512 * 1024
 KEYS_A_QUERY = 5000
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+_INSERT_PARAMS = run_params.insert()
 
 T = TypeVar("T")
 
@@ -55,20 +58,25 @@ def insert_params(tx: Transaction, run_id: str, params: Mapping[str, str]) -> No
             {"run_id": run_id, "key": key, "value": params[key], "number": number(params[key])}
             for key in sorted(params)
         ]
-        tx.execute(sa.insert(run_params), rows)
+        tx.execute(_INSERT_PARAMS, rows)
 
 
 def set_tags(tx: Transaction, run_id: str, tags: Mapping[str, str]) -> Faults:
     """Store tags: the last write wins."""
     good, faults = _checked("tags", tags)
     if good:
-        insert = tx.insert(run_tags)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["run_id", "key"], set_={"value": insert.excluded.value}
-        )
         rows = [{"run_id": run_id, "key": key, "value": value} for key, value in good.items()]
-        tx.execute(upsert, rows)
+        tx.execute(_setting(tx.insert), rows)
     return faults
+
+
+@cache  # to put it together takes as long as to run it
+def _setting(insert: Callable[[sa.Table], Any]) -> sa.Executable:
+    tags = insert(run_tags)
+    statement: sa.Executable = tags.on_conflict_do_update(
+        index_elements=["run_id", "key"], set_={"value": tags.excluded.value}
+    )
+    return statement
 
 
 def remove_tags(tx: Transaction, run_id: str, keys: Iterable[str]) -> None:

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
-from runwire.v1.run_pb2 import DatasetInput, ForkPoint, Run, Source
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
+
+from runwire.v1.run_pb2 import DatasetInput, ForkPoint, Run
 
 from runwire_server.store.run_read import Data
-from runwire_server.store.run_row import RunRow
-from runwire_server.store.times import to_proto
+from runwire_server.store.tables import runs
+from runwire_server.store.times import put
+
+_PLACES = runs.columns.keys()
 
 
-def message(row: RunRow, data: Data) -> Run:
-    """A row of ``runs`` with what was read beside it."""
-    run_id = row.run_id
+def _columns(*names: str) -> itemgetter[tuple[Any, ...]]:
+    """Of a row by place: by name they cost as much as all the rest of a message."""
+    return itemgetter(*map(_PLACES.index, names))
+
+
+_plain = _columns(
+    "run_id", "experiment_id", "name", "description", "state", "user", "source",
+    "parent_run_id", "forked_run_id", "forked_step", "revision",
+)  # fmt: skip
+_TIMES = ("create_time", "start_time", "end_time", "heartbeat_time", "delete_time")
+_times = _columns(*_TIMES)
+
+
+def message(row: Sequence[Any], data: Data) -> Run:
+    """A row that begins with the columns of ``runs``, with what was read beside it."""
+    (run_id, experiment_id, name, description, state, user, source, parent, forked, step,
+     revision) = _plain(row)  # fmt: skip
     run = Run(
         run_id=run_id,
-        experiment_id=str(row.experiment_id),
-        name=row.name,
-        description=row.description,
-        state=row.state,
-        user=row.user,
-        source=Source.FromString(row.source) if row.source else None,
-        parent_run_id=row.parent_run_id,
-        create_time=to_proto(row.create_time),
-        start_time=to_proto(row.start_time),
-        end_time=to_proto(row.end_time),
-        heartbeat_time=to_proto(row.heartbeat_time),
-        delete_time=to_proto(row.delete_time),
+        experiment_id=str(experiment_id),
+        name=name,
+        description=description,
+        state=state,
+        user=user,
+        parent_run_id=parent,
         params=data.params.get(run_id),
         tags=data.tags.get(run_id),
         metrics=data.metrics.get(run_id),
         truncated=run_id in data.truncated,
-        etag=str(row.revision),
-        revision=row.revision,
+        etag=str(revision),
+        revision=revision,
     )
-    if row.forked_run_id:
-        run.forked_from.CopyFrom(ForkPoint(run_id=row.forked_run_id, step=row.forked_step))
+    for name, micros in zip(_TIMES, _times(row), strict=True):
+        if micros is not None:
+            put(getattr(run, name), micros)
+    if source:
+        run.source.MergeFromString(source)
+    if forked:
+        run.forked_from.CopyFrom(ForkPoint(run_id=forked, step=step))
     for one in data.inputs.get(run_id, {}).values():
         run.inputs.append(DatasetInput.FromString(one))
     return run

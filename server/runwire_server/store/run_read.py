@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from runwire_server.store import run_entries
 from runwire_server.store.database import Transaction
 from runwire_server.store.dialects import Among
 from runwire_server.store.filter_tree import Key, Kind
@@ -62,6 +63,20 @@ class Data:
                 names[key_id]: math.nan if value is None else value
                 for key_id, value in series.items()
             }
+
+    def add_full_of_one(self, tx: Transaction, run_id: str) -> None:
+        """The same of a single run."""
+        params, tags, metrics, inputs = run_entries.first(tx, run_id, MAX_ENTRIES + 1)
+        self.params[run_id] = self._kept(run_id, params)
+        self.tags[run_id] = self._kept(run_id, tags)
+        self.metrics[run_id] = self._kept(run_id, metrics)
+        self.inputs[run_id] = self._kept(run_id, inputs)
+
+    def _kept(self, run_id: str, entries: dict[str, V]) -> dict[str, V]:
+        if len(entries) <= MAX_ENTRIES and _fits(entries):
+            return entries
+        self.truncated.add(run_id)
+        return _cut(entries)
 
     def _add_names(self, tx: Transaction, key_ids: set[int]) -> None:
         for some in chunks(sorted(key_ids - self.names.keys()), KEYS_A_QUERY):

@@ -17,20 +17,28 @@ RunRow: TypeAlias = sa.Row[Any]
 # The delete_time of a run that is being purged: it cannot be restored any more.
 PURGED = 0
 
+# Made once: to put them together would take as long as to run them.
+_BY_ID = sa.select(runs).where(runs.c.run_id == sa.bindparam("of_run"))
+_LOCKED = _BY_ID.with_for_update()  # which says nothing on SQLite: it locks the whole file
+_IS_DELETED = sa.select(experiments.c.delete_time.is_not(None)).where(
+    experiments.c.experiment_id == sa.bindparam("of_experiment")
+)
+
 
 def lookup(tx: Transaction, run_id: str) -> RunRow | None:
     """In the trash or not; None where there is no such run."""
-    return tx.execute(_by_id(run_id)).one_or_none()
+    check_run_id("run_id", run_id)
+    return tx.execute(_BY_ID, {"of_run": run_id}).one_or_none()
 
 
 def find(tx: Transaction, run_id: str) -> RunRow:
     """In the trash or not. Raises ``NotFound``, ``FieldInvalid`` (run_id)."""
-    return _one(tx, run_id, _by_id(run_id))
+    return _one(tx, run_id, _BY_ID)
 
 
 def locked(tx: Transaction, run_id: str) -> RunRow:
     """As ``find``, and nobody else changes the run until this transaction ends."""
-    return _one(tx, run_id, tx.locked(_by_id(run_id)))
+    return _one(tx, run_id, _LOCKED)
 
 
 def locked_live(tx: Transaction, run_id: str) -> RunRow:
@@ -38,14 +46,8 @@ def locked_live(tx: Transaction, run_id: str) -> RunRow:
     row = locked(tx, run_id)
     if row.delete_time is not None:
         raise Deleted("run", run_id)
-    deleted = tx.execute(
-        sa.select(experiments.c.experiment_id).where(
-            experiments.c.experiment_id == row.experiment_id,
-            experiments.c.delete_time.is_not(None),
-        )
-    ).scalar()
-    if deleted is not None:
-        raise Deleted("experiment", deleted)
+    if tx.execute(_IS_DELETED, {"of_experiment": row.experiment_id}).scalar():
+        raise Deleted("experiment", row.experiment_id)
     return row
 
 
@@ -60,13 +62,9 @@ def change(tx: Transaction, row: RunRow, **values: Any) -> None:
     )
 
 
-def _by_id(run_id: str) -> sa.Select[Any]:
-    check_run_id("run_id", run_id)
-    return sa.select(runs).where(runs.c.run_id == run_id)
-
-
 def _one(tx: Transaction, run_id: str, query: sa.Select[Any]) -> RunRow:
-    row = tx.execute(query).one_or_none()
+    check_run_id("run_id", run_id)
+    row = tx.execute(query, {"of_run": run_id}).one_or_none()
     if row is None:
         raise NotFound("run", run_id)
     return row

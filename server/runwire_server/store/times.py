@@ -19,3 +19,9 @@ def from_proto(field: str, timestamp: Timestamp) -> int:
     if not (-62135596800 <= timestamp.seconds <= 253402300799 and 0 <= timestamp.nanos < 10**9):
         raise FieldInvalid(field, "not a valid timestamp")
     return timestamp.seconds * 1_000_000 + timestamp.nanos // 1000
+
+
+def put(timestamp: Timestamp, micros: int) -> None:
+    """Into a field that is there: in place, at half of the cost."""
+    timestamp.seconds, rest = divmod(micros, 1_000_000)
+    timestamp.nanos = rest * 1000

@@ -67,12 +67,12 @@ def _home(tx: Transaction, experiment_id: str, name: str, workspace: str) -> int
 
 def _insert(tx: Transaction, values: dict[str, object]) -> bool:
     """False where the run is there already."""
-    return tx.execute(_inserting(tx.insert), values).rowcount > 0
+    return tx.execute(_inserting(tx.insert), values).first() is not None
 
 
 @cache  # to put it together takes longer than to run it
 def _inserting(insert: Callable[[sa.Table], Any]) -> sa.Executable:
-    statement: sa.Executable = insert(runs).on_conflict_do_nothing()
+    statement: sa.Executable = insert(runs).on_conflict_do_nothing().returning(runs.c.run_id)
     return statement
 
 

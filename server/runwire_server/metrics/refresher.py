@@ -16,6 +16,10 @@ log = logging.getLogger("runwire.metrics")
 
 # It may use this part of a core: the more there is to sum up, the longer it rests.
 DUTY = 0.2
+# And where more runs than this wait for it: each is then summed up less often, with more
+# at once. A search does not wait for that, it sums up what it needs.
+CROWD = 100
+CROWDED_DUTY = 0.05
 
 
 class Refresher:
@@ -26,7 +30,7 @@ class Refresher:
         self._delay_s = delay_s
         self._due: dict[str, float] = {}  # run id -> when to start, soonest first
         self._unfinished: deque[str] = deque()  # more than a chunk at once: when none is due
-        self._closed = False
+        self._closed = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="runwire-summaries", daemon=True)
 
@@ -36,7 +40,7 @@ class Refresher:
     def close(self) -> None:
         """Finish the chunk under way and stop. What stays stale is summed up when asked for."""
         with self._changed:
-            self._closed = True
+            self._closed.set()
             self._changed.notify()
         if self._thread.ident is not None:
             self._thread.join()
@@ -45,16 +49,19 @@ class Refresher:
         """These runs got points."""
         due = time.monotonic() + self._delay_s
         with self._changed:
+            first = not self._due
             for run_id in run_ids:
                 self._due.setdefault(run_id, due)
-            self._changed.notify()
+            if first:  # else it waits for one that is due sooner
+                self._changed.notify()
 
     def _work(self) -> None:
         self._note_left_over()
         while (run_id := self._next()) is not None:
             started = time.monotonic()
             self._refresh(run_id)
-            self._rest(self._pressure.rest_s(time.monotonic() - started, DUTY))
+            duty = DUTY if len(self._due) <= CROWD else CROWDED_DUTY
+            self._closed.wait(self._pressure.rest_s(time.monotonic() - started, duty))
 
     def _note_left_over(self) -> None:
         """What a process before this one left stale."""
@@ -66,7 +73,7 @@ class Refresher:
     def _next(self) -> str | None:
         """Wait for a run to be due; None: closed."""
         with self._changed:
-            while not self._closed:
+            while not self._closed.is_set():
                 run_id = next(iter(self._due), None)
                 left = None if run_id is None else self._due[run_id] - time.monotonic()
                 if run_id is not None and left is not None and left <= 0:
@@ -86,7 +93,3 @@ class Refresher:
             self.note([run_id])
         except Exception:  # one run's trouble must not end the thread for all
             log.exception("summing up run %s failed", run_id)
-
-    def _rest(self, seconds: float) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed, seconds)

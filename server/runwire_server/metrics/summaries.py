@@ -36,6 +36,7 @@ _Row = tuple[Any, ...]
 # In the words of the index ix_runs_stale, or SQLite would look at every run.
 _STALE = sa.text("runs.summaries_stale")
 _RUN = sa.select(runs.c.experiment_id, runs.c.summarized_arrival, runs.c.last_arrival)
+_upserts: dict[bool, sa.Insert] = {}
 
 
 class Summaries:
@@ -109,7 +110,7 @@ def _store(tx: Transaction, run_id: str, rows: list[_Row], after: int, until: in
         tx.execute_many(_upsert(tx), _COLUMNS, rows)
     stale = until < run.last_arrival
     update = runs.update().where(runs.c.run_id == run_id)
-    # Those who watch are told of metrics when these are summed up: about once a second.
+    # Those who watch are told of metrics when these are summed up: once in some seconds.
     changed = run_change.draw(tx, run_id)
     tx.execute(update.values(summarized_arrival=until, summaries_stale=stale, **changed))
 
@@ -168,11 +169,14 @@ def _rows(experiment_id: int, run_id: str, lines: Tally) -> list[_Row]:
 
 
 def _upsert(tx: Transaction) -> sa.Insert:
-    insert = tx.insert(metric_summaries)
-    return insert.on_conflict_do_update(
-        index_elements=[metric_summaries.c[name] for name in _COLUMNS[:3]],
-        set_={name: insert.excluded[name] for name in _VALUES},
-    )
+    """Made once for each kind of database: it takes longer than the rows of a small run."""
+    if tx.is_postgres not in _upserts:
+        insert = tx.insert(metric_summaries)
+        _upserts[tx.is_postgres] = insert.on_conflict_do_update(
+            index_elements=[metric_summaries.c[name] for name in _COLUMNS[:3]],
+            set_={name: insert.excluded[name] for name in _VALUES},
+        )
+    return _upserts[tx.is_postgres]
 
 
 def _nullable(column: frames.Floats, present: Any) -> list[float | None]:

@@ -9,6 +9,7 @@ database it is on, and none sees a driver's exception: those become
 
 from __future__ import annotations
 
+import functools
 import json
 import operator
 import select
@@ -108,10 +109,8 @@ class Transaction:
         if self.is_postgres:
             done = self.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
             return done.rowcount
-        compiled: Any = statement.compile(self._connection, column_keys=list(names))
-        order = operator.itemgetter(*(names.index(name) for name in compiled.positiontup))
-        rows = list(map(order, rows))
-        return self._connection.exec_driver_sql(compiled.string, rows).rowcount
+        sql, order = _compiled(statement, tuple(names), self._connection.dialect)
+        return self._connection.exec_driver_sql(sql, list(map(order, rows))).rowcount
 
     def among(self, column: sa.ColumnElement[int], values: Sequence[int]) -> sa.ColumnElement[bool]:
         """``column IN values`` for any number of values: they are one parameter."""
@@ -178,6 +177,16 @@ class Transaction:
     @property
     def connection(self) -> sa.Connection:
         return self._connection
+
+
+@functools.lru_cache(64)
+def _compiled(
+    statement: sa.Insert, names: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
+    """Its text, and what brings a row in the order of ``names`` into that of the text."""
+    compiled: Any = statement.compile(dialect=dialect, column_keys=list(names))
+    places = [names.index(name) for name in compiled.positiontup]
+    return compiled.string, operator.itemgetter(*places)
 
 
 class Database:

@@ -19,7 +19,6 @@ from runwire_server.store.experiment_row import DEFAULT_ID
 from runwire_server.store.run_data import add_inputs, check_input, insert_params, set_tags
 from runwire_server.store.run_message import message
 from runwire_server.store.run_read import Data
-from runwire_server.store.run_row import RunRow
 from runwire_server.store.tables import runs
 from runwire_server.store.times import from_proto
 
@@ -41,15 +40,15 @@ def create(tx: Transaction, draft: Run, experiment_name: str, workspace: str) ->
     if by_name and (there := run_row.lookup(tx, run_id)) is not None:
         return message(there, Data()), True  # and no experiment is made for it
     home = _home(tx, draft.experiment_id, experiment_name, workspace)
-    row = _insert(tx, _values(tx, run_id, home, draft))
-    if row is None:
+    values = _values(tx, run_id, home, draft)
+    if not _insert(tx, values):
         return message(run_row.find(tx, run_id), Data()), True
     if not by_name:  # looked at only now: a repeat succeeds whatever became of it
         experiment_row.find_live(tx, str(home), "run.experiment_id")
     insert_params(tx, run_id, draft.params)
     set_tags(tx, run_id, draft.tags)
     add_inputs(tx, run_id, draft.inputs)
-    created = message(row, Data())
+    created = message([values.get(column.name) for column in runs.columns], Data())
     created.MergeFrom(Run(params=draft.params, tags=draft.tags, inputs=draft.inputs))
     return created, False
 
@@ -66,15 +65,15 @@ def _home(tx: Transaction, experiment_id: str, name: str, workspace: str) -> int
     return experiment_key("run.experiment_id", experiment_id or str(DEFAULT_ID))
 
 
-def _insert(tx: Transaction, values: dict[str, object]) -> RunRow | None:
-    """The new row; None where the run is there already."""
-    return tx.execute(_inserting(tx.insert), values).one_or_none()
+def _insert(tx: Transaction, values: dict[str, object]) -> bool:
+    """False where the run is there already."""
+    return tx.execute(_inserting(tx.insert), values).rowcount > 0
 
 
 @cache  # to put it together takes longer than to run it
 def _inserting(insert: Callable[[sa.Table], Any]) -> sa.Executable:
-    statement: sa.Executable = insert(runs).on_conflict_do_nothing().returning(runs)
-    return statement
+    statement: sa.Executable = insert(runs).on_conflict_do_nothing()
+    return statement.execution_options(preserve_rowcount=True)  # else -1 on PostgreSQL
 
 
 def _values(tx: Transaction, run_id: str, experiment_id: int, draft: Run) -> dict[str, object]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
 from runwire.v1.run_pb2 import DatasetInput, ForkPoint, Run
 
 from runwire_server.store.run_read import Data
-from runwire_server.store.run_row import RunRow
 from runwire_server.store.tables import runs
 from runwire_server.store.times import put
 
@@ -28,7 +28,7 @@ _TIMES = ("create_time", "start_time", "end_time", "heartbeat_time", "delete_tim
 _times = _columns(*_TIMES)
 
 
-def message(row: RunRow, data: Data) -> Run:
+def message(row: Sequence[Any], data: Data) -> Run:
     """A row that begins with the columns of ``runs``, with what was read beside it."""
     (run_id, experiment_id, name, description, state, user, source, parent, forked, step,
      revision) = _plain(row)  # fmt: skip

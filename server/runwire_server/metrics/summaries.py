@@ -8,7 +8,8 @@ same frames meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache
 from itertools import repeat
 from typing import Any
 
@@ -36,7 +37,6 @@ _Row = tuple[Any, ...]
 # In the words of the index ix_runs_stale, or SQLite would look at every run.
 _STALE = sa.text("runs.summaries_stale")
 _RUN = sa.select(runs.c.experiment_id, runs.c.summarized_arrival, runs.c.last_arrival)
-_upserts: dict[bool, sa.Insert] = {}
 
 
 class Summaries:
@@ -107,7 +107,7 @@ def _store(tx: Transaction, run_id: str, rows: list[_Row], after: int, until: in
     if run.summarized_arrival != after:
         raise TransactionConflict(what="another server sums up the same metrics")
     if rows:
-        tx.execute_many(_upsert(tx), _COLUMNS, rows)
+        tx.execute_many(_upsert(tx.insert), _COLUMNS, rows)
     stale = until < run.last_arrival
     update = runs.update().where(runs.c.run_id == run_id)
     # Those who watch are told of metrics when these are summed up: once in some seconds.
@@ -168,15 +168,14 @@ def _rows(experiment_id: int, run_id: str, lines: Tally) -> list[_Row]:
     )
 
 
-def _upsert(tx: Transaction) -> sa.Insert:
-    """Made once for each kind of database: it takes longer than the rows of a small run."""
-    if tx.is_postgres not in _upserts:
-        insert = tx.insert(metric_summaries)
-        _upserts[tx.is_postgres] = insert.on_conflict_do_update(
-            index_elements=[metric_summaries.c[name] for name in _COLUMNS[:3]],
-            set_={name: insert.excluded[name] for name in _VALUES},
-        )
-    return _upserts[tx.is_postgres]
+@cache  # to put it together takes longer than the rows of a small run
+def _upsert(insert_into: Callable[[sa.Table], Any]) -> sa.Insert:
+    insert = insert_into(metric_summaries)
+    upsert: sa.Insert = insert.on_conflict_do_update(
+        index_elements=[metric_summaries.c[name] for name in _COLUMNS[:3]],
+        set_={name: insert.excluded[name] for name in _VALUES},
+    )
+    return upsert
 
 
 def _nullable(column: frames.Floats, present: Any) -> list[float | None]:

@@ -116,8 +116,9 @@ def many_runs(work: Work) -> dict[str, Any]:
         fleet.start()
         results.get()  # every run has its keys
         start, used = time.perf_counter(), cpu_s(server.pid)
-        times = results.get()
+        results.get()  # the last row is logged
         share = (cpu_s(server.pid) - used) / (time.perf_counter() - start)
+        times = results.get()
         fleet.join()
     return {
         "points/s": len(times) * RUN_KEYS / seconds,
@@ -145,7 +146,11 @@ def _fleet(uri: str, seconds: float, results: Any) -> None:
     with runwire.Client(uri) as client, ThreadPoolExecutor(16) as threads:
         jobs = list(threads.map(_Job, repeat(client, RUNS), cycle(stubs)))
     results.put("ready")
-    results.put(_beat(jobs, seconds))
+    _beat(jobs, seconds)
+    results.put("over")
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(_Job.end, jobs))
+    results.put(sorted(taken for job in jobs for taken in job.times[1:]))
 
 
 class _Job:
@@ -207,13 +212,9 @@ class _Job:
             time.sleep(0.001)
 
 
-def _beat(jobs: list[_Job], seconds: float) -> list[float]:
-    """Each run's next row in its turn; seconds from each row until it was acknowledged, in
-    ascending order."""
+def _beat(jobs: list[_Job], seconds: float) -> None:
+    """Each run's next row in its turn."""
     start = time.perf_counter()
     for number in range(int(seconds * RUNS)):
         time.sleep(max(0.0, start + number / RUNS - time.perf_counter()))
         jobs[number % RUNS].log()
-    for job in jobs:
-        job.end()
-    return sorted(taken for job in jobs for taken in job.times[1:])

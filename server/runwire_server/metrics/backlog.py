@@ -9,6 +9,11 @@ from collections import deque
 from runwire_server.errors import Draining, Overloaded
 from runwire_server.metrics.intake import Entry
 
+# What does not wait for more, however much may come soon. Few entries, because each that
+# waits holds a thread of those that answer calls.
+LINGER_BYTES = 64 << 10
+LINGER_ENTRIES = 8
+
 
 class Backlog:
     """Filled by many threads, emptied by one. Bytes count until ``release``."""
@@ -18,6 +23,7 @@ class Backlog:
         self._bytes = 0
         self._entries: deque[Entry] = deque()
         self._closed = False
+        self._enough_entries = 1  # with fewer, what is added does not wake the taker
         lock = threading.Lock()
         self._filled = threading.Condition(lock)
         self._emptied = threading.Condition(lock)
@@ -39,19 +45,31 @@ class Backlog:
                 raise Draining
             self._bytes += entry.size_bytes
             self._entries.append(entry)
-            self._filled.notify()
+            if self._is_enough():
+                self._filled.notify()
 
-    def take(self, max_bytes: int, max_entries: int) -> list[Entry]:
-        """What has come, in order, waiting for the first. Empty: closed, and all is taken."""
+    def take(self, max_bytes: int, max_entries: int, linger_s: float = 0.0) -> list[Entry]:
+        """What has come, in order, waiting for the first, and up to ``linger_s`` for more while
+        there is less than ``LINGER_BYTES`` and ``LINGER_ENTRIES``. Empty: closed, and all
+        is taken."""
         taken: list[Entry] = []
         size = 0
         with self._filled:
-            while not self._entries and not self._closed:
-                self._filled.wait()
+            self._await(1, None)
+            if linger_s:
+                self._await(LINGER_ENTRIES, linger_s)
             while self._entries and len(taken) < max_entries and size < max_bytes:
                 taken.append(self._entries.popleft())
                 size += taken[-1].size_bytes
         return taken
+
+    def _await(self, entries: int, timeout_s: float | None) -> None:
+        self._enough_entries = entries
+        self._filled.wait_for(lambda: self._closed or self._is_enough(), timeout_s)
+
+    def _is_enough(self) -> bool:
+        waiting = len(self._entries)
+        return waiting >= self._enough_entries or (waiting > 0 and self._bytes >= LINGER_BYTES)
 
     def release(self, entries: list[Entry]) -> None:
         """Their bytes are free again."""

@@ -77,10 +77,12 @@ class Engine:
         self._pressure = Pressure()
         self._refresher = Refresher(self._summaries, self._pressure, refresh_delay_s)
         self._folder = Folder(db, self._summaries, self._pressure, idle_s=fold_idle_s)
-        self._writer = GroupWriter(db, self._backlog, Catalogue(max_series), self._remember)
+        self._pacing = Pacing()
+        self._writer = GroupWriter(
+            db, self._backlog, Catalogue(max_series), self._remember, self._pacing.linger_s
+        )
         self._pulse = Pulse(lambda run_ids: tail.heads(db, run_ids), "runwire-tails")
         self._stop_requested: OrderedDict[str, bool] = OrderedDict()
-        self._pacing = Pacing()
         self._lock = threading.Lock()
 
     def start(self) -> None:

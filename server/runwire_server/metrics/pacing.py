@@ -13,6 +13,10 @@ from collections.abc import Mapping
 # Batches that all small writers together are asked to keep to.
 BATCHES_PER_S = 250
 ACTIVE_S = 10.0
+# What they send is committed in groups that gather for this part of the interval they are
+# asked to keep, or for so long: a transaction costs as much as several small batches.
+LINGER = 0.01
+MAX_LINGER_S = 0.05
 # Who sends batches of this size has much to say, and is not held up.
 SMALL_BYTES = 64 << 10
 
@@ -37,4 +41,12 @@ class Pacing:
         _, size_bytes = self._heard.get(run_id, (0.0, 0))
         if size_bytes >= SMALL_BYTES:
             return 0.0
+        return self._small_interval_s
+
+    def linger_s(self) -> float:
+        """How long a group of few bytes may gather."""
+        return min(LINGER * self._small_interval_s, MAX_LINGER_S)
+
+    @property
+    def _small_interval_s(self) -> float:
         return len(self._heard) * 10 // BATCHES_PER_S / 10

@@ -36,11 +36,13 @@ class GroupWriter:
         backlog: Backlog,
         catalogue: Catalogue,
         on_commit: Callable[[Committed], None],
+        linger_s: Callable[[], float] = lambda: 0.0,
     ):
         self._db = db
         self._backlog = backlog
         self._catalogue = catalogue
         self._on_commit = on_commit
+        self._linger_s = linger_s
         self._thread = threading.Thread(target=self._work, name="runwire-writer", daemon=True)
 
     def start(self) -> None:
@@ -52,7 +54,7 @@ class GroupWriter:
             self._thread.join()
 
     def _work(self) -> None:
-        while group := self._backlog.take(GROUP_BYTES, GROUP_ENTRIES):
+        while group := self._backlog.take(GROUP_BYTES, GROUP_ENTRIES, self._linger_s()):
             try:
                 self._commit(group)
             except Exception as error:  # without this thread nothing would ever be stored again

@@ -127,9 +127,3 @@ def test_log_batch_does_not_wait_past_its_deadline(db: Database, run_id: str) ->
     with pytest.raises(grpc.RpcError) as caught:
         stub.LogBatch(pb.LogBatchRequest(run_id=run_id, writer_id="w"), timeout=0.05)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-
-
-def test_tail_is_not_offered_yet(stub: MetricServiceStub) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        list(stub.TailSeries(pb.TailSeriesRequest()))
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

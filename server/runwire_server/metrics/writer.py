@@ -54,7 +54,10 @@ class GroupWriter:
             self._thread.join()
 
     def _work(self) -> None:
-        while group := self._backlog.take(GROUP_BYTES, GROUP_ENTRIES, self._linger_s()):
+        linger_s = 0.0
+        while group := self._backlog.take(GROUP_BYTES, GROUP_ENTRIES, linger_s):
+            # Who sends one batch after the other would only wait: there is nobody to gather with.
+            linger_s = self._linger_s() if len(group) > 1 else 0.0
             try:
                 self._commit(group)
             except Exception as error:  # without this thread nothing would ever be stored again

@@ -7,15 +7,14 @@ that is being purged can be neither written, read nor restored.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from runwire_server.errors import NotFound
 from runwire_server.metrics.purge import purge_metrics
 from runwire_server.retry import retrying
 from runwire_server.store import run_purge
-from runwire_server.store.database import Database
-
-_PAGE = 1000
+from runwire_server.store.database import Database, Transaction
+from runwire_server.store.scan import scan
 
 
 def collect(
@@ -38,14 +37,10 @@ def collect(
 
 
 def _found(db: Database, before: int) -> Iterator[str]:
-    after = ""
-    while True:
-        with db.read() as tx:
-            page = run_purge.purgeable(tx, before, after, _PAGE)
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = page[-1]
+    def query(tx: Transaction, after: str, limit: int) -> Sequence[str]:
+        return run_purge.purgeable(tx, before, after, limit)
+
+    return scan(db, query, "")
 
 
 def _purge(db: Database, run_id: str, before: int) -> bool:

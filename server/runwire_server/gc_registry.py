@@ -12,12 +12,10 @@ from functools import partial
 from typing import TypeVar
 
 from runwire_server.retry import retrying
-from runwire_server.store import model_purge
+from runwire_server.store import model_purge, scan
 from runwire_server.store.database import Database, Transaction
 
 T = TypeVar("T")
-
-_PAGE = 1000
 
 
 def collect(
@@ -73,26 +71,18 @@ def _name_of(db: Database, model_id: str) -> str:
 
 def _remaining(db: Database, model_id: str) -> Sequence[int]:
     with db.read() as tx:
-        return model_purge.remaining(tx, model_id, _PAGE)
+        return model_purge.remaining(tx, model_id, scan.PAGE)
 
 
 def _versions(db: Database, before: int) -> Iterator[model_purge.Key]:
-    after = ("", 0)
-    while True:
-        with db.read() as tx:
-            page = model_purge.purgeable_versions(tx, before, after, _PAGE)
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = page[-1]
+    def query(tx: Transaction, after: model_purge.Key, limit: int) -> Sequence[model_purge.Key]:
+        return model_purge.purgeable_versions(tx, before, after, limit)
+
+    return scan.scan(db, query, ("", 0))
 
 
 def _models(db: Database, before: int) -> Iterator[str]:
-    after = ""
-    while True:
-        with db.read() as tx:
-            page = model_purge.purgeable(tx, before, after, _PAGE)
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = page[-1]
+    def query(tx: Transaction, after: str, limit: int) -> Sequence[str]:
+        return model_purge.purgeable(tx, before, after, limit)
+
+    return scan.scan(db, query, "")

@@ -12,7 +12,7 @@ from runwire.v1.model_pb2 import Model, ModelEvent
 from runwire_server import errors, gc_registry
 from runwire_server.inprocess import InProcessContext
 from runwire_server.services.model import RegistryService
-from runwire_server.store import model_purge
+from runwire_server.store import model_purge, scan
 from runwire_server.store.database import Database
 from runwire_server.store.registry import Registry
 from runwire_server.store.tables import metadata
@@ -69,7 +69,7 @@ def rows(db: Database) -> dict[str, int]:
 def test_deleted_model_leaves_its_history_and_its_neighbour_everything(
     db: Database, service: RegistryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gc_registry, "_PAGE", 2)
+    monkeypatch.setattr(scan, "PAGE", 2)
     publish(service, "kept")
     before = rows(db)
     publish(service, "fraud")
@@ -90,7 +90,7 @@ def test_deleted_model_leaves_its_history_and_its_neighbour_everything(
 def test_deleted_versions_go_and_their_numbers_stay_used(
     db: Database, service: RegistryService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gc_registry, "_PAGE", 1)
+    monkeypatch.setattr(scan, "PAGE", 1)
     publish(service, "fraud", versions=4)
     for version in (2, 3, 4):
         delete(service, "fraud", version)

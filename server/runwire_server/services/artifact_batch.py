@@ -45,8 +45,10 @@ def put(
     if large:
         _put_large(db, blobs, workspace, large)
     with db.write() as tx:
-        small_blob.add(tx, workspace, small)
+        # First the blobs: it takes their locks, so that no collector can remove the bytes that
+        # the other finds there already.
         blob.add(tx, workspace, {digest: len(data) for digest, data in small.items()})
+        small_blob.add(tx, workspace, small)
     results = [
         BatchPutBlobsResponse.Result(
             digest=item.blob.digest, fault=fault.fault() if fault else None

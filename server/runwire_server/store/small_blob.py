@@ -19,7 +19,7 @@ MAX_BYTES = 32 << 10
 
 
 def add(tx: Transaction, workspace: str, data: Mapping[str, bytes]) -> None:
-    """Keep these bytes, by digest. The caller notes the blobs in the same transaction."""
+    """Keep these bytes, by digest. The caller has noted the blobs in the same transaction."""
     rows = [
         {"workspace": workspace, "digest": digest, "data": data[digest]} for digest in sorted(data)
     ]

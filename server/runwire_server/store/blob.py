@@ -35,9 +35,10 @@ def renew(tx: Transaction, workspace: str, digests: Iterable[str]) -> dict[str, 
     found: dict[str, int] = {}
     for some in in_batches(set(digests)):
         these = sa.and_(blobs.c.workspace == workspace, blobs.c.digest.in_(some))
-        # First the update: it takes the rows' locks, so none can be collected meanwhile.
-        tx.execute(sa.update(blobs).where(these).values(lease_time=tx.now + LEASE_MICROS))
-        rows = tx.execute(sa.select(blobs.c.digest, blobs.c.size_bytes).where(these))
+        # The update takes the rows' locks, so none of these can be collected meanwhile; a query
+        # after it could find others, which came in between and are not locked.
+        renewed = sa.update(blobs).where(these).values(lease_time=tx.now + LEASE_MICROS)
+        rows = tx.execute(renewed.returning(blobs.c.digest, blobs.c.size_bytes))
         found |= {row.digest: row.size_bytes for row in rows}
     return found
 

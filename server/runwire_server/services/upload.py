@@ -109,7 +109,10 @@ class UploadCall:
         def hold() -> tuple[Upload, Blob | None]:
             with self._db.write() as tx:
                 held = upload.acknowledge(tx, self._upload, durable)
-                return held, blob.hold(tx, workspace, actual.digest)
+                stored = blob.hold(tx, workspace, actual.digest)
+                if stored is not None:
+                    upload.finish(tx, held, stored)
+                return held, stored
 
         def note() -> set[str]:
             with self._db.write() as tx:
@@ -121,8 +124,8 @@ class UploadCall:
         self._upload, existing = retrying(hold)
         if existing is None:
             self._assemble(key)
-        if retrying(note) and existing is None:
-            self._blobs.delete(key)
+            if retrying(note):  # somebody else was first
+                self._blobs.delete(key)
         self.close()
         self._blobs.drop_upload(upload_id)
         return _stored(actual, existed=existing is not None)

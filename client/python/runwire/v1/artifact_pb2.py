@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19runwire/v1/artifact.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"*\n\x04\x42lob\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"`\n\rArtifactOwner\x12\x10\n\x06run_id\x18\x01 \x01(\tH\x00\x12\x34\n\rmodel_version\x18\x02 \x01(\x0b\x32\x1b.runwire.v1.ModelVersionKeyH\x00\x42\x07\n\x05owner\"D\n\x0fModelVersionKey\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x11\n\tworkspace\x18\x03 \x01(\t\"\x99\x01\n\x08\x41rtifact\x12\x0c\n\x04path\x18\x01 \x01(\t\x12 \n\x04\x62lob\x18\x02 \x01(\x0b\x32\x10.runwire.v1.BlobH\x00\x12\r\n\x03uri\x18\x03 \x01(\tH\x00\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12/\n\x0bmodify_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07\x63ontent\"{\n\x05\x43hunk\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x12\n\nplain_size\x18\x02 \x01(\x05\x12 \n\x05\x63odec\x18\x03 \x01(\x0e\x32\x11.runwire.v1.Codec\x12\x13\n\x06\x63rc32c\x18\x04 \x01(\x07H\x00\x88\x01\x01\x12\x0c\n\x04\x64\x61ta\x18\x0f \x01(\x0c\x42\t\n\x07_crc32c*>\n\x05\x43odec\x12\x15\n\x11\x43ODEC_UNSPECIFIED\x10\x00\x12\x0e\n\nCODEC_ZSTD\x10\x01\x12\x0e\n\nCODEC_GZIP\x10\x02\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19runwire/v1/artifact.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"=\n\x04\x42lob\x12\x16\n\x06\x64igest\x18\x01 \x01(\tR\x06\x64igest\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x03R\tsizeBytes\"u\n\rArtifactOwner\x12\x17\n\x06run_id\x18\x01 \x01(\tH\x00R\x05runId\x12\x42\n\rmodel_version\x18\x02 \x01(\x0b\x32\x1b.runwire.v1.ModelVersionKeyH\x00R\x0cmodelVersionB\x07\n\x05owner\"_\n\x0fModelVersionKey\x12\x14\n\x05model\x18\x01 \x01(\tR\x05model\x12\x18\n\x07version\x18\x02 \x01(\x03R\x07version\x12\x1c\n\tworkspace\x18\x03 \x01(\tR\tworkspace\"\xc1\x01\n\x08\x41rtifact\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12&\n\x04\x62lob\x18\x02 \x01(\x0b\x32\x10.runwire.v1.BlobH\x00R\x04\x62lob\x12\x12\n\x03uri\x18\x03 \x01(\tH\x00R\x03uri\x12\x1d\n\nmedia_type\x18\x04 \x01(\tR\tmediaType\x12;\n\x0bmodify_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nmodifyTimeB\t\n\x07\x63ontent\"\xa3\x01\n\x05\x43hunk\x12\x16\n\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x1d\n\nplain_size\x18\x02 \x01(\x05R\tplainSize\x12\'\n\x05\x63odec\x18\x03 \x01(\x0e\x32\x11.runwire.v1.CodecR\x05\x63odec\x12\x1b\n\x06\x63rc32c\x18\x04 \x01(\x07H\x00R\x06\x63rc32c\x88\x01\x01\x12\x12\n\x04\x64\x61ta\x18\x0f \x01(\x0cR\x04\x64\x61taB\t\n\x07_crc32c*>\n\x05\x43odec\x12\x15\n\x11\x43ODEC_UNSPECIFIED\x10\x00\x12\x0e\n\nCODEC_ZSTD\x10\x01\x12\x0e\n\nCODEC_GZIP\x10\x02\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +33,16 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runwire.v1.artifact_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\016dev.runwire.v1P\001Z1github.com/runwire/runwire/client/go/v1;runwirev1'
-  _globals['_CODEC']._serialized_start=567
-  _globals['_CODEC']._serialized_end=629
+  _globals['_CODEC']._serialized_start=715
+  _globals['_CODEC']._serialized_end=777
   _globals['_BLOB']._serialized_start=74
-  _globals['_BLOB']._serialized_end=116
-  _globals['_ARTIFACTOWNER']._serialized_start=118
-  _globals['_ARTIFACTOWNER']._serialized_end=214
-  _globals['_MODELVERSIONKEY']._serialized_start=216
-  _globals['_MODELVERSIONKEY']._serialized_end=284
-  _globals['_ARTIFACT']._serialized_start=287
-  _globals['_ARTIFACT']._serialized_end=440
-  _globals['_CHUNK']._serialized_start=442
-  _globals['_CHUNK']._serialized_end=565
+  _globals['_BLOB']._serialized_end=135
+  _globals['_ARTIFACTOWNER']._serialized_start=137
+  _globals['_ARTIFACTOWNER']._serialized_end=254
+  _globals['_MODELVERSIONKEY']._serialized_start=256
+  _globals['_MODELVERSIONKEY']._serialized_end=351
+  _globals['_ARTIFACT']._serialized_start=354
+  _globals['_ARTIFACT']._serialized_end=547
+  _globals['_CHUNK']._serialized_start=550
+  _globals['_CHUNK']._serialized_end=713
 # @@protoc_insertion_point(module_scope)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17runwire/v1/common.proto\x12\nrunwire.v1\"\x8c\x01\n\x05\x46\x61ult\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x31\n\x08metadata\x18\x03 \x03(\x0b\x32\x1f.runwire.v1.Fault.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17runwire/v1/common.proto\x12\nrunwire.v1\"\xb3\x01\n\x05\x46\x61ult\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\x12;\n\x08metadata\x18\x03 \x03(\x0b\x32\x1f.runwire.v1.Fault.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAULT_METADATAENTRY']._loaded_options = None
   _globals['_FAULT_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_FAULT']._serialized_start=40
-  _globals['_FAULT']._serialized_end=180
-  _globals['_FAULT_METADATAENTRY']._serialized_start=133
-  _globals['_FAULT_METADATAENTRY']._serialized_end=180
+  _globals['_FAULT']._serialized_end=219
+  _globals['_FAULT_METADATAENTRY']._serialized_start=160
+  _globals['_FAULT_METADATAENTRY']._serialized_end=219
 # @@protoc_insertion_point(module_scope)

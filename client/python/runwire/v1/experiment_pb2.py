@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brunwire/v1/experiment.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x02\n\nExperiment\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tworkspace\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12.\n\x04tags\x18\x05 \x03(\x0b\x32 .runwire.v1.Experiment.TagsEntry\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brunwire/v1/experiment.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x03\n\nExperiment\x12#\n\rexperiment_id\x18\x01 \x01(\tR\x0c\x65xperimentId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n\tworkspace\x18\x03 \x01(\tR\tworkspace\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tR\x0b\x64\x65scription\x12\x34\n\x04tags\x18\x05 \x03(\x0b\x32 .runwire.v1.Experiment.TagsEntryR\x04tags\x12;\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12;\n\x0b\x64\x65lete_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTime\x12\x12\n\x04\x65tag\x18\t \x01(\tR\x04\x65tag\x1a\x37\n\tTagsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPERIMENT_TAGSENTRY']._loaded_options = None
   _globals['_EXPERIMENT_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_EXPERIMENT']._serialized_start=77
-  _globals['_EXPERIMENT']._serialized_end=420
-  _globals['_EXPERIMENT_TAGSENTRY']._serialized_start=377
-  _globals['_EXPERIMENT_TAGSENTRY']._serialized_end=420
+  _globals['_EXPERIMENT']._serialized_end=524
+  _globals['_EXPERIMENT_TAGSENTRY']._serialized_start=469
+  _globals['_EXPERIMENT_TAGSENTRY']._serialized_end=524
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from runwire.v1 import experiment_pb2 as runwire_dot_v1_dot_experiment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#runwire/v1/experiment_service.proto\x12\nrunwire.v1\x1a google/protobuf/field_mask.proto\x1a\x1brunwire/v1/experiment.proto\"\xe3\x01\n\x17\x43reateExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tworkspace\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12;\n\x04tags\x18\x04 \x03(\x0b\x32-.runwire.v1.CreateExperimentRequest.TagsEntry\x12\x14\n\x0cget_existing\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"W\n\x18\x43reateExperimentResponse\x12*\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.Experiment\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\"Y\n\x14GetExperimentRequest\x12\x17\n\rexperiment_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x11\n\tworkspace\x18\x03 \x01(\tB\x05\n\x03key\"C\n\x15GetExperimentResponse\x12*\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.Experiment\"\x8c\x01\n\x18SearchExperimentsRequest\x12\x11\n\tworkspace\x18\x01 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\x12\x10\n\x08order_by\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x14\n\x0cshow_deleted\x18\x06 \x01(\x08\"a\n\x19SearchExperimentsResponse\x12+\n\x0b\x65xperiments\x18\x01 \x03(\x0b\x32\x16.runwire.v1.Experiment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x17UpdateExperimentRequest\x12*\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.Experiment\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"F\n\x18UpdateExperimentResponse\x12*\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.Experiment\">\n\x17\x44\x65leteExperimentRequest\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"F\n\x18\x44\x65leteExperimentResponse\x12*\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.Experiment\"1\n\x18RestoreExperimentRequest\x12\x15\n\rexperiment_id\x18\x01 \x01(\t\"G\n\x19RestoreExperimentResponse\x12*\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.Experiment2\xe8\x04\n\x11\x45xperimentService\x12\x62\n\x10\x43reateExperiment\x12#.runwire.v1.CreateExperimentRequest\x1a$.runwire.v1.CreateExperimentResponse\"\x03\x90\x02\x02\x12Y\n\rGetExperiment\x12 .runwire.v1.GetExperimentRequest\x1a!.runwire.v1.GetExperimentResponse\"\x03\x90\x02\x01\x12\x65\n\x11SearchExperiments\x12$.runwire.v1.SearchExperimentsRequest\x1a%.runwire.v1.SearchExperimentsResponse\"\x03\x90\x02\x01\x12\x62\n\x10UpdateExperiment\x12#.runwire.v1.UpdateExperimentRequest\x1a$.runwire.v1.UpdateExperimentResponse\"\x03\x90\x02\x02\x12\x62\n\x10\x44\x65leteExperiment\x12#.runwire.v1.DeleteExperimentRequest\x1a$.runwire.v1.DeleteExperimentResponse\"\x03\x90\x02\x02\x12\x65\n\x11RestoreExperiment\x12$.runwire.v1.RestoreExperimentRequest\x1a%.runwire.v1.RestoreExperimentResponse\"\x03\x90\x02\x02\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#runwire/v1/experiment_service.proto\x12\nrunwire.v1\x1a google/protobuf/field_mask.proto\x1a\x1brunwire/v1/experiment.proto\"\xab\x02\n\x17\x43reateExperimentRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n\tworkspace\x18\x02 \x01(\tR\tworkspace\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x41\n\x04tags\x18\x04 \x03(\x0b\x32-.runwire.v1.CreateExperimentRequest.TagsEntryR\x04tags\x12!\n\x0cget_existing\x18\x05 \x01(\x08R\x0bgetExisting\x12\x1d\n\nrequest_id\x18\x06 \x01(\tR\trequestId\x1a\x37\n\tTagsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"l\n\x18\x43reateExperimentResponse\x12\x36\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.ExperimentR\nexperiment\x12\x18\n\x07\x65xisted\x18\x02 \x01(\x08R\x07\x65xisted\"x\n\x14GetExperimentRequest\x12%\n\rexperiment_id\x18\x01 \x01(\tH\x00R\x0c\x65xperimentId\x12\x14\n\x04name\x18\x02 \x01(\tH\x00R\x04name\x12\x1c\n\tworkspace\x18\x03 \x01(\tR\tworkspaceB\x05\n\x03key\"O\n\x15GetExperimentResponse\x12\x36\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.ExperimentR\nexperiment\"\xca\x01\n\x18SearchExperimentsRequest\x12\x1c\n\tworkspace\x18\x01 \x01(\tR\tworkspace\x12\x16\n\x06\x66ilter\x18\x02 \x01(\tR\x06\x66ilter\x12\x19\n\x08order_by\x18\x03 \x01(\tR\x07orderBy\x12\x1b\n\tpage_size\x18\x04 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x05 \x01(\tR\tpageToken\x12!\n\x0cshow_deleted\x18\x06 \x01(\x08R\x0bshowDeleted\"}\n\x19SearchExperimentsResponse\x12\x38\n\x0b\x65xperiments\x18\x01 \x03(\x0b\x32\x16.runwire.v1.ExperimentR\x0b\x65xperiments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n\x17UpdateExperimentRequest\x12\x36\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.ExperimentR\nexperiment\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"R\n\x18UpdateExperimentResponse\x12\x36\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.ExperimentR\nexperiment\"R\n\x17\x44\x65leteExperimentRequest\x12#\n\rexperiment_id\x18\x01 \x01(\tR\x0c\x65xperimentId\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\"R\n\x18\x44\x65leteExperimentResponse\x12\x36\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.ExperimentR\nexperiment\"?\n\x18RestoreExperimentRequest\x12#\n\rexperiment_id\x18\x01 \x01(\tR\x0c\x65xperimentId\"S\n\x19RestoreExperimentResponse\x12\x36\n\nexperiment\x18\x01 \x01(\x0b\x32\x16.runwire.v1.ExperimentR\nexperiment2\xe8\x04\n\x11\x45xperimentService\x12\x62\n\x10\x43reateExperiment\x12#.runwire.v1.CreateExperimentRequest\x1a$.runwire.v1.CreateExperimentResponse\"\x03\x90\x02\x02\x12Y\n\rGetExperiment\x12 .runwire.v1.GetExperimentRequest\x1a!.runwire.v1.GetExperimentResponse\"\x03\x90\x02\x01\x12\x65\n\x11SearchExperiments\x12$.runwire.v1.SearchExperimentsRequest\x1a%.runwire.v1.SearchExperimentsResponse\"\x03\x90\x02\x01\x12\x62\n\x10UpdateExperiment\x12#.runwire.v1.UpdateExperimentRequest\x1a$.runwire.v1.UpdateExperimentResponse\"\x03\x90\x02\x02\x12\x62\n\x10\x44\x65leteExperiment\x12#.runwire.v1.DeleteExperimentRequest\x1a$.runwire.v1.DeleteExperimentResponse\"\x03\x90\x02\x02\x12\x65\n\x11RestoreExperiment\x12$.runwire.v1.RestoreExperimentRequest\x1a%.runwire.v1.RestoreExperimentResponse\"\x03\x90\x02\x02\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,31 +49,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPERIMENTSERVICE'].methods_by_name['RestoreExperiment']._loaded_options = None
   _globals['_EXPERIMENTSERVICE'].methods_by_name['RestoreExperiment']._serialized_options = b'\220\002\002'
   _globals['_CREATEEXPERIMENTREQUEST']._serialized_start=115
-  _globals['_CREATEEXPERIMENTREQUEST']._serialized_end=342
-  _globals['_CREATEEXPERIMENTREQUEST_TAGSENTRY']._serialized_start=299
-  _globals['_CREATEEXPERIMENTREQUEST_TAGSENTRY']._serialized_end=342
-  _globals['_CREATEEXPERIMENTRESPONSE']._serialized_start=344
-  _globals['_CREATEEXPERIMENTRESPONSE']._serialized_end=431
-  _globals['_GETEXPERIMENTREQUEST']._serialized_start=433
-  _globals['_GETEXPERIMENTREQUEST']._serialized_end=522
-  _globals['_GETEXPERIMENTRESPONSE']._serialized_start=524
-  _globals['_GETEXPERIMENTRESPONSE']._serialized_end=591
-  _globals['_SEARCHEXPERIMENTSREQUEST']._serialized_start=594
-  _globals['_SEARCHEXPERIMENTSREQUEST']._serialized_end=734
-  _globals['_SEARCHEXPERIMENTSRESPONSE']._serialized_start=736
-  _globals['_SEARCHEXPERIMENTSRESPONSE']._serialized_end=833
-  _globals['_UPDATEEXPERIMENTREQUEST']._serialized_start=835
-  _globals['_UPDATEEXPERIMENTREQUEST']._serialized_end=953
-  _globals['_UPDATEEXPERIMENTRESPONSE']._serialized_start=955
-  _globals['_UPDATEEXPERIMENTRESPONSE']._serialized_end=1025
-  _globals['_DELETEEXPERIMENTREQUEST']._serialized_start=1027
-  _globals['_DELETEEXPERIMENTREQUEST']._serialized_end=1089
-  _globals['_DELETEEXPERIMENTRESPONSE']._serialized_start=1091
-  _globals['_DELETEEXPERIMENTRESPONSE']._serialized_end=1161
-  _globals['_RESTOREEXPERIMENTREQUEST']._serialized_start=1163
-  _globals['_RESTOREEXPERIMENTREQUEST']._serialized_end=1212
-  _globals['_RESTOREEXPERIMENTRESPONSE']._serialized_start=1214
-  _globals['_RESTOREEXPERIMENTRESPONSE']._serialized_end=1285
-  _globals['_EXPERIMENTSERVICE']._serialized_start=1288
-  _globals['_EXPERIMENTSERVICE']._serialized_end=1904
+  _globals['_CREATEEXPERIMENTREQUEST']._serialized_end=414
+  _globals['_CREATEEXPERIMENTREQUEST_TAGSENTRY']._serialized_start=359
+  _globals['_CREATEEXPERIMENTREQUEST_TAGSENTRY']._serialized_end=414
+  _globals['_CREATEEXPERIMENTRESPONSE']._serialized_start=416
+  _globals['_CREATEEXPERIMENTRESPONSE']._serialized_end=524
+  _globals['_GETEXPERIMENTREQUEST']._serialized_start=526
+  _globals['_GETEXPERIMENTREQUEST']._serialized_end=646
+  _globals['_GETEXPERIMENTRESPONSE']._serialized_start=648
+  _globals['_GETEXPERIMENTRESPONSE']._serialized_end=727
+  _globals['_SEARCHEXPERIMENTSREQUEST']._serialized_start=730
+  _globals['_SEARCHEXPERIMENTSREQUEST']._serialized_end=932
+  _globals['_SEARCHEXPERIMENTSRESPONSE']._serialized_start=934
+  _globals['_SEARCHEXPERIMENTSRESPONSE']._serialized_end=1059
+  _globals['_UPDATEEXPERIMENTREQUEST']._serialized_start=1062
+  _globals['_UPDATEEXPERIMENTREQUEST']._serialized_end=1204
+  _globals['_UPDATEEXPERIMENTRESPONSE']._serialized_start=1206
+  _globals['_UPDATEEXPERIMENTRESPONSE']._serialized_end=1288
+  _globals['_DELETEEXPERIMENTREQUEST']._serialized_start=1290
+  _globals['_DELETEEXPERIMENTREQUEST']._serialized_end=1372
+  _globals['_DELETEEXPERIMENTRESPONSE']._serialized_start=1374
+  _globals['_DELETEEXPERIMENTRESPONSE']._serialized_end=1456
+  _globals['_RESTOREEXPERIMENTREQUEST']._serialized_start=1458
+  _globals['_RESTOREEXPERIMENTREQUEST']._serialized_end=1521
+  _globals['_RESTOREEXPERIMENTRESPONSE']._serialized_start=1523
+  _globals['_RESTOREEXPERIMENTRESPONSE']._serialized_end=1606
+  _globals['_EXPERIMENTSERVICE']._serialized_start=1609
+  _globals['_EXPERIMENTSERVICE']._serialized_end=2225
 # @@protoc_insertion_point(module_scope)

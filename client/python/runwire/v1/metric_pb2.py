@@ -26,7 +26,7 @@ from runwire.v1 import common_pb2 as runwire_dot_v1_dot_common__pb2
 from runwire.v1 import run_pb2 as runwire_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17runwire/v1/metric.proto\x12\nrunwire.v1\x1a\x17runwire/v1/common.proto\x1a\x14runwire/v1/run.proto\"%\n\nSeriesName\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\t\"L\n\x05\x46rame\x12\x0e\n\x06series\x18\x01 \x03(\r\x12\r\n\x05steps\x18\x02 \x03(\x10\x12\x14\n\x0ctimes_micros\x18\x03 \x03(\x10\x12\x0e\n\x06values\x18\x04 \x03(\x01\"\xb4\x03\n\x0bMetricBatch\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12&\n\x06series\x18\x02 \x03(\x0b\x32\x16.runwire.v1.SeriesName\x12!\n\x06\x66rames\x18\x03 \x03(\x0b\x32\x11.runwire.v1.Frame\x12\x33\n\x06params\x18\x04 \x03(\x0b\x32#.runwire.v1.MetricBatch.ParamsEntry\x12/\n\x04tags\x18\x05 \x03(\x0b\x32!.runwire.v1.MetricBatch.TagsEntry\x12\x14\n\x0cremoved_tags\x18\x06 \x03(\t\x12(\n\x06inputs\x18\x07 \x03(\x0b\x32\x18.runwire.v1.DatasetInput\x12\x10\n\x08position\x18\x10 \x01(\x03\x12\x1b\n\x0e\x61\x66ter_position\x18\x11 \x01(\x03H\x00\x88\x01\x01\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x11\n\x0f_after_positionJ\x04\x08\x08\x10\x10\"\\\n\tRejection\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12 \n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x11.runwire.v1.Fault\"c\n\x08WriteAck\x12\x1a\n\x12\x63ommitted_sequence\x18\x01 \x01(\x03\x12)\n\nrejections\x18\x02 \x03(\x0b\x32\x15.runwire.v1.Rejection\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x9a\x01\n\nSeriesInfo\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06points\x18\x02 \x01(\x03\x12\x12\n\nfirst_step\x18\x03 \x01(\x10\x12\x11\n\tlast_step\x18\x04 \x01(\x10\x12\x0c\n\x04last\x18\x05 \x01(\x01\x12\x0b\n\x03min\x18\x06 \x01(\x01\x12\x0b\n\x03max\x18\x07 \x01(\x01\x12\x0c\n\x04mean\x18\x08 \x01(\x01\x12\x12\n\nnon_finite\x18\t \x01(\x03\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17runwire/v1/metric.proto\x12\nrunwire.v1\x1a\x17runwire/v1/common.proto\x1a\x14runwire/v1/run.proto\".\n\nSeriesName\x12\x0e\n\x02id\x18\x01 \x01(\rR\x02id\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\"p\n\x05\x46rame\x12\x16\n\x06series\x18\x01 \x03(\rR\x06series\x12\x14\n\x05steps\x18\x02 \x03(\x10R\x05steps\x12!\n\x0ctimes_micros\x18\x03 \x03(\x10R\x0btimesMicros\x12\x16\n\x06values\x18\x04 \x03(\x01R\x06values\"\xa2\x04\n\x0bMetricBatch\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12.\n\x06series\x18\x02 \x03(\x0b\x32\x16.runwire.v1.SeriesNameR\x06series\x12)\n\x06\x66rames\x18\x03 \x03(\x0b\x32\x11.runwire.v1.FrameR\x06\x66rames\x12;\n\x06params\x18\x04 \x03(\x0b\x32#.runwire.v1.MetricBatch.ParamsEntryR\x06params\x12\x35\n\x04tags\x18\x05 \x03(\x0b\x32!.runwire.v1.MetricBatch.TagsEntryR\x04tags\x12!\n\x0cremoved_tags\x18\x06 \x03(\tR\x0bremovedTags\x12\x30\n\x06inputs\x18\x07 \x03(\x0b\x32\x18.runwire.v1.DatasetInputR\x06inputs\x12\x1a\n\x08position\x18\x10 \x01(\x03R\x08position\x12*\n\x0e\x61\x66ter_position\x18\x11 \x01(\x03H\x00R\rafterPosition\x88\x01\x01\x1a\x39\n\x0bParamsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x37\n\tTagsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x11\n\x0f_after_positionJ\x04\x08\x08\x10\x10\"z\n\tRejection\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x10\n\x03key\x18\x02 \x01(\tR\x03key\x12\x16\n\x06points\x18\x03 \x01(\x03R\x06points\x12\'\n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x11.runwire.v1.FaultR\x05\x66\x61ult\"\x8c\x01\n\x08WriteAck\x12-\n\x12\x63ommitted_sequence\x18\x01 \x01(\x03R\x11\x63ommittedSequence\x12\x35\n\nrejections\x18\x02 \x03(\x0b\x32\x15.runwire.v1.RejectionR\nrejections\x12\x1a\n\x08position\x18\x03 \x01(\x03R\x08position\"\xdd\x01\n\nSeriesInfo\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x16\n\x06points\x18\x02 \x01(\x03R\x06points\x12\x1d\n\nfirst_step\x18\x03 \x01(\x10R\tfirstStep\x12\x1b\n\tlast_step\x18\x04 \x01(\x10R\x08lastStep\x12\x12\n\x04last\x18\x05 \x01(\x01R\x04last\x12\x10\n\x03min\x18\x06 \x01(\x01R\x03min\x12\x10\n\x03max\x18\x07 \x01(\x01R\x03max\x12\x12\n\x04mean\x18\x08 \x01(\x01R\x04mean\x12\x1d\n\nnon_finite\x18\t \x01(\x03R\tnonFiniteBE\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,19 +39,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_METRICBATCH_TAGSENTRY']._loaded_options = None
   _globals['_METRICBATCH_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_SERIESNAME']._serialized_start=86
-  _globals['_SERIESNAME']._serialized_end=123
-  _globals['_FRAME']._serialized_start=125
-  _globals['_FRAME']._serialized_end=201
-  _globals['_METRICBATCH']._serialized_start=204
-  _globals['_METRICBATCH']._serialized_end=640
-  _globals['_METRICBATCH_PARAMSENTRY']._serialized_start=525
-  _globals['_METRICBATCH_PARAMSENTRY']._serialized_end=570
-  _globals['_METRICBATCH_TAGSENTRY']._serialized_start=572
-  _globals['_METRICBATCH_TAGSENTRY']._serialized_end=615
-  _globals['_REJECTION']._serialized_start=642
-  _globals['_REJECTION']._serialized_end=734
-  _globals['_WRITEACK']._serialized_start=736
-  _globals['_WRITEACK']._serialized_end=835
-  _globals['_SERIESINFO']._serialized_start=838
-  _globals['_SERIESINFO']._serialized_end=992
+  _globals['_SERIESNAME']._serialized_end=132
+  _globals['_FRAME']._serialized_start=134
+  _globals['_FRAME']._serialized_end=246
+  _globals['_METRICBATCH']._serialized_start=249
+  _globals['_METRICBATCH']._serialized_end=795
+  _globals['_METRICBATCH_PARAMSENTRY']._serialized_start=656
+  _globals['_METRICBATCH_PARAMSENTRY']._serialized_end=713
+  _globals['_METRICBATCH_TAGSENTRY']._serialized_start=715
+  _globals['_METRICBATCH_TAGSENTRY']._serialized_end=770
+  _globals['_REJECTION']._serialized_start=797
+  _globals['_REJECTION']._serialized_end=919
+  _globals['_WRITEACK']._serialized_start=922
+  _globals['_WRITEACK']._serialized_end=1062
+  _globals['_SERIESINFO']._serialized_start=1065
+  _globals['_SERIESINFO']._serialized_end=1286
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14runwire/v1/run.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x07\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x15\n\rexperiment_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.runwire.v1.Run.State\x12\x0c\n\x04user\x18\x06 \x01(\t\x12\"\n\x06source\x18\x07 \x01(\x0b\x32\x12.runwire.v1.Source\x12\x15\n\rparent_run_id\x18\x08 \x01(\t\x12*\n\x0b\x66orked_from\x18\t \x01(\x0b\x32\x15.runwire.v1.ForkPoint\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0eheartbeat_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06params\x18\x0f \x03(\x0b\x32\x1b.runwire.v1.Run.ParamsEntry\x12\'\n\x04tags\x18\x10 \x03(\x0b\x32\x19.runwire.v1.Run.TagsEntry\x12-\n\x07metrics\x18\x11 \x03(\x0b\x32\x1c.runwire.v1.Run.MetricsEntry\x12(\n\x06inputs\x18\x12 \x03(\x0b\x32\x18.runwire.v1.DatasetInput\x12\x11\n\ttruncated\x18\x13 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x14 \x01(\t\x12\x10\n\x08revision\x18\x15 \x01(\x03\x1a-\n\x0bParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x8e\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SCHEDULED\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x12\n\x0eSTATE_FINISHED\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x12\x10\n\x0cSTATE_KILLED\x10\x05\x12\x0e\n\nSTATE_LOST\x10\x06\"\xa4\x01\n\x06Source\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\ngit_commit\x18\x03 \x01(\t\x12\x12\n\ngit_branch\x18\x04 \x01(\t\x12\x12\n\ngit_remote\x18\x05 \x01(\t\x12\x11\n\tgit_dirty\x18\x06 \x01(\x08\x12\x0f\n\x07\x63ommand\x18\x07 \x03(\t\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\x10\n\x08language\x18\t \x01(\t\")\n\tForkPoint\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x10\"\xd1\x01\n\x0c\x44\x61tasetInput\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0bsource_kind\x18\x04 \x01(\t\x12\x0e\n\x06schema\x18\x05 \x01(\t\x12\x0f\n\x07profile\x18\x06 \x01(\t\x12\x30\n\x04tags\x18\x07 \x03(\x0b\x32\".runwire.v1.DatasetInput.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14runwire/v1/run.proto\x12\nrunwire.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\t\n\x03Run\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12#\n\rexperiment_id\x18\x02 \x01(\tR\x0c\x65xperimentId\x12\x12\n\x04name\x18\x03 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x04 \x01(\tR\x0b\x64\x65scription\x12+\n\x05state\x18\x05 \x01(\x0e\x32\x15.runwire.v1.Run.StateR\x05state\x12\x12\n\x04user\x18\x06 \x01(\tR\x04user\x12*\n\x06source\x18\x07 \x01(\x0b\x32\x12.runwire.v1.SourceR\x06source\x12\"\n\rparent_run_id\x18\x08 \x01(\tR\x0bparentRunId\x12\x36\n\x0b\x66orked_from\x18\t \x01(\x0b\x32\x15.runwire.v1.ForkPointR\nforkedFrom\x12;\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x39\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x41\n\x0eheartbeat_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\rheartbeatTime\x12;\n\x0b\x64\x65lete_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeleteTime\x12\x33\n\x06params\x18\x0f \x03(\x0b\x32\x1b.runwire.v1.Run.ParamsEntryR\x06params\x12-\n\x04tags\x18\x10 \x03(\x0b\x32\x19.runwire.v1.Run.TagsEntryR\x04tags\x12\x36\n\x07metrics\x18\x11 \x03(\x0b\x32\x1c.runwire.v1.Run.MetricsEntryR\x07metrics\x12\x30\n\x06inputs\x18\x12 \x03(\x0b\x32\x18.runwire.v1.DatasetInputR\x06inputs\x12\x1c\n\ttruncated\x18\x13 \x01(\x08R\ttruncated\x12\x12\n\x04\x65tag\x18\x14 \x01(\tR\x04\x65tag\x12\x1a\n\x08revision\x18\x15 \x01(\x03R\x08revision\x1a\x39\n\x0bParamsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a\x37\n\tTagsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a:\n\x0cMetricsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\"\x8e\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SCHEDULED\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x12\n\x0eSTATE_FINISHED\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x12\x10\n\x0cSTATE_KILLED\x10\x05\x12\x0e\n\nSTATE_LOST\x10\x06\"\xf4\x01\n\x06Source\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1d\n\ngit_commit\x18\x03 \x01(\tR\tgitCommit\x12\x1d\n\ngit_branch\x18\x04 \x01(\tR\tgitBranch\x12\x1d\n\ngit_remote\x18\x05 \x01(\tR\tgitRemote\x12\x1b\n\tgit_dirty\x18\x06 \x01(\x08R\x08gitDirty\x12\x18\n\x07\x63ommand\x18\x07 \x03(\tR\x07\x63ommand\x12\x12\n\x04host\x18\x08 \x01(\tR\x04host\x12\x1a\n\x08language\x18\t \x01(\tR\x08language\"6\n\tForkPoint\x12\x15\n\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x12\n\x04step\x18\x02 \x01(\x10R\x04step\"\x96\x02\n\x0c\x44\x61tasetInput\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n\x06\x64igest\x18\x02 \x01(\tR\x06\x64igest\x12\x16\n\x06source\x18\x03 \x01(\tR\x06source\x12\x1f\n\x0bsource_kind\x18\x04 \x01(\tR\nsourceKind\x12\x16\n\x06schema\x18\x05 \x01(\tR\x06schema\x12\x18\n\x07profile\x18\x06 \x01(\tR\x07profile\x12\x36\n\x04tags\x18\x07 \x03(\x0b\x32\".runwire.v1.DatasetInput.TagsEntryR\x04tags\x1a\x37\n\tTagsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,21 +42,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASETINPUT_TAGSENTRY']._loaded_options = None
   _globals['_DATASETINPUT_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_RUN']._serialized_start=70
-  _globals['_RUN']._serialized_end=1059
-  _globals['_RUN_PARAMSENTRY']._serialized_start=776
-  _globals['_RUN_PARAMSENTRY']._serialized_end=821
-  _globals['_RUN_TAGSENTRY']._serialized_start=823
-  _globals['_RUN_TAGSENTRY']._serialized_end=866
-  _globals['_RUN_METRICSENTRY']._serialized_start=868
-  _globals['_RUN_METRICSENTRY']._serialized_end=914
-  _globals['_RUN_STATE']._serialized_start=917
-  _globals['_RUN_STATE']._serialized_end=1059
-  _globals['_SOURCE']._serialized_start=1062
-  _globals['_SOURCE']._serialized_end=1226
-  _globals['_FORKPOINT']._serialized_start=1228
-  _globals['_FORKPOINT']._serialized_end=1269
-  _globals['_DATASETINPUT']._serialized_start=1272
-  _globals['_DATASETINPUT']._serialized_end=1481
-  _globals['_DATASETINPUT_TAGSENTRY']._serialized_start=823
-  _globals['_DATASETINPUT_TAGSENTRY']._serialized_end=866
+  _globals['_RUN']._serialized_end=1298
+  _globals['_RUN_PARAMSENTRY']._serialized_start=979
+  _globals['_RUN_PARAMSENTRY']._serialized_end=1036
+  _globals['_RUN_TAGSENTRY']._serialized_start=1038
+  _globals['_RUN_TAGSENTRY']._serialized_end=1093
+  _globals['_RUN_METRICSENTRY']._serialized_start=1095
+  _globals['_RUN_METRICSENTRY']._serialized_end=1153
+  _globals['_RUN_STATE']._serialized_start=1156
+  _globals['_RUN_STATE']._serialized_end=1298
+  _globals['_SOURCE']._serialized_start=1301
+  _globals['_SOURCE']._serialized_end=1545
+  _globals['_FORKPOINT']._serialized_start=1547
+  _globals['_FORKPOINT']._serialized_end=1601
+  _globals['_DATASETINPUT']._serialized_start=1604
+  _globals['_DATASETINPUT']._serialized_end=1882
+  _globals['_DATASETINPUT_TAGSENTRY']._serialized_start=1038
+  _globals['_DATASETINPUT_TAGSENTRY']._serialized_end=1093
 # @@protoc_insertion_point(module_scope)

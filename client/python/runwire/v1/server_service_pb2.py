@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frunwire/v1/server_service.proto\x12\nrunwire.v1\"\x16\n\x14GetServerInfoRequest\"\x8b\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\"\n\x06limits\x18\x03 \x01(\x0b\x32\x12.runwire.v1.Limits\x12\x15\n\rgrpc_endpoint\x18\x04 \x01(\t\x12\x14\n\x0cweb_endpoint\x18\x05 \x01(\t\"\xee\x01\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x03\x12\x17\n\x0fmax_batch_bytes\x18\x02 \x01(\x03\x12\x1a\n\x12max_series_per_run\x18\x03 \x01(\x03\x12\x15\n\rmax_key_bytes\x18\x04 \x01(\x05\x12\x17\n\x0fmax_value_bytes\x18\x05 \x01(\x05\x12\x15\n\rmax_page_size\x18\x06 \x01(\x05\x12\x18\n\x10\x62lob_chunk_bytes\x18\x07 \x01(\x05\x12\x16\n\x0emax_blob_bytes\x18\x08 \x01(\x03\x12\x1b\n\x13max_batch_put_bytes\x18\t \x01(\x03\x32j\n\rServerService\x12Y\n\rGetServerInfo\x12 .runwire.v1.GetServerInfoRequest\x1a!.runwire.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1frunwire/v1/server_service.proto\x12\nrunwire.v1\"\x16\n\x14GetServerInfoRequest\"\xc1\x01\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x1a\n\x08\x66\x65\x61tures\x18\x02 \x03(\tR\x08\x66\x65\x61tures\x12*\n\x06limits\x18\x03 \x01(\x0b\x32\x12.runwire.v1.LimitsR\x06limits\x12#\n\rgrpc_endpoint\x18\x04 \x01(\tR\x0cgrpcEndpoint\x12!\n\x0cweb_endpoint\x18\x05 \x01(\tR\x0bwebEndpoint\"\xf8\x02\n\x06Limits\x12*\n\x11max_message_bytes\x18\x01 \x01(\x03R\x0fmaxMessageBytes\x12&\n\x0fmax_batch_bytes\x18\x02 \x01(\x03R\rmaxBatchBytes\x12+\n\x12max_series_per_run\x18\x03 \x01(\x03R\x0fmaxSeriesPerRun\x12\"\n\rmax_key_bytes\x18\x04 \x01(\x05R\x0bmaxKeyBytes\x12&\n\x0fmax_value_bytes\x18\x05 \x01(\x05R\rmaxValueBytes\x12\"\n\rmax_page_size\x18\x06 \x01(\x05R\x0bmaxPageSize\x12(\n\x10\x62lob_chunk_bytes\x18\x07 \x01(\x05R\x0e\x62lobChunkBytes\x12$\n\x0emax_blob_bytes\x18\x08 \x01(\x03R\x0cmaxBlobBytes\x12-\n\x13max_batch_put_bytes\x18\t \x01(\x03R\x10maxBatchPutBytes2j\n\rServerService\x12Y\n\rGetServerInfo\x12 .runwire.v1.GetServerInfoRequest\x1a!.runwire.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x42\x45\n\x0e\x64\x65v.runwire.v1P\x01Z1github.com/runwire/runwire/client/go/v1;runwirev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFOREQUEST']._serialized_start=47
   _globals['_GETSERVERINFOREQUEST']._serialized_end=69
   _globals['_GETSERVERINFORESPONSE']._serialized_start=72
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=211
-  _globals['_LIMITS']._serialized_start=214
-  _globals['_LIMITS']._serialized_end=452
-  _globals['_SERVERSERVICE']._serialized_start=454
-  _globals['_SERVERSERVICE']._serialized_end=560
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=265
+  _globals['_LIMITS']._serialized_start=268
+  _globals['_LIMITS']._serialized_end=644
+  _globals['_SERVERSERVICE']._serialized_start=646
+  _globals['_SERVERSERVICE']._serialized_end=752
 # @@protoc_insertion_point(module_scope)

@@ -38,6 +38,9 @@ class Balancer:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
+    def pass_on(self, data: bytes, sink: socket.socket) -> None:
+        sink.sendall(data)
+
     def _listen(self) -> None:
         while True:
             try:
@@ -66,7 +69,7 @@ class Balancer:
         """Copy until either end is closed; then close the other one, too."""
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                sink.sendall(data)
+                self.pass_on(data, sink)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)
         self._open.discard(source)

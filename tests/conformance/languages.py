@@ -1,0 +1,106 @@
+"""The clients of other languages: where they are, and what it takes to build them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Refused(Exception):
+    """A runner answered with an error."""
+
+    def __init__(self, error: dict[str, Any]):
+        super().__init__(error)
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Language:
+    """``tool``: the program without which nothing of it works."""
+
+    name: str
+    tool: str
+    folder: str = ""
+    runner: str = "conformance"
+
+    def script(self, verb: str) -> Path:
+        return ROOT / "client" / (self.folder or self.name) / "scripts" / verb
+
+    def require(self) -> None:
+        """Skip where its toolchain is missing; in CI that is an error."""
+        if shutil.which(self.tool) is None:
+            problem = f"{self.tool} is not installed: scripts/setup-clients {self.name} says more"
+            if os.environ.get("CI"):
+                pytest.fail(problem)
+            pytest.skip(problem)
+
+    def run(self, verb: str, **environment: str) -> str:
+        """What a script of it prints; fails with all that it said."""
+        ended = subprocess.run(
+            [self.script(verb)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=os.environ | environment,
+        )
+        assert ended.returncode == 0, f"{self.script(verb)}\n{ended.stdout}\n{ended.stderr}"
+        return ended.stdout
+
+
+LANGUAGES = (
+    Language("go", "go"),
+    Language("java", "mvn"),
+    Language("typescript", "npm"),
+    Language("rust", "cargo"),
+    Language("cpp", "cmake"),
+)
+WEB = Language("typescript-web", "chromium", "typescript", "conformance-web")
+
+
+class RunnerProcess:
+    """A runner of a language, or with None Python's own. Its standard error is ours."""
+
+    def __init__(self, language: Language | None, **environment: str):
+        script = Path(__file__).with_name("runner.py")
+        command = [sys.executable, script] if language is None else [language.script(language.runner)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+        )
+        self._number = 0
+        self.about = self.ask("hello")
+
+    def ask(self, op: str, **args: Any) -> dict[str, Any]:
+        """Raises ``Refused``."""
+        self._number += 1
+        request = json.dumps({"id": self._number, "op": op, "args": args})
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(request + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, f"the runner ended in {op}"
+        answer = json.loads(line)
+        assert answer["id"] == self._number, answer
+        if error := answer.get("error"):
+            assert error["code"] != "RUNNER", error
+            raise Refused(error)
+        ok: dict[str, Any] = answer["ok"]
+        return ok
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+        assert self._process.returncode == 0

@@ -2,7 +2,7 @@
 
 | run_id | answer |
 |---|---|
-| ``e`` and the number of an ErrorReason | that error, its metadata, and RetryInfo where it has one |
+| ``e`` and the number of an ErrorReason | that error; RetryInfo where it has one |
 | ``a`` | the metadata that came with the call, as tags of the run |
 | ``b`` and a number | UNAVAILABLE that many times, then the run |
 | ``f`` | nothing, until the caller gives up |
@@ -64,7 +64,7 @@ class Answers(RunServiceServicer):
             packed = Any()
             packed.Pack(detail)
             status.details.append(packed)
-        context.set_trailing_metadata([("grpc-status-details-bin", status.SerializeToString())])
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(code, status.message)
 
 
@@ -72,7 +72,7 @@ class Answers(RunServiceServicer):
 def answering(credentials: grpc.ServerCredentials | None = None) -> Iterator[str]:
     """Its URI; with credentials over TLS."""
     server = grpc.server(ThreadPoolExecutor(8))
-    add_RunServiceServicer_to_server(Answers(), server)
+    add_RunServiceServicer_to_server(Answers(), server)  # type: ignore[abstract]
     if credentials is None:
         uri = f"grpc://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     else:

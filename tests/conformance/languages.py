@@ -33,8 +33,12 @@ class Language:
     folder: str = ""
     runner: str = "conformance"
 
+    @property
+    def folder_path(self) -> Path:
+        return ROOT / "client" / (self.folder or self.name)
+
     def script(self, verb: str) -> Path:
-        return ROOT / "client" / (self.folder or self.name) / "scripts" / verb
+        return self.folder_path / "scripts" / verb
 
     def require(self) -> None:
         """Skip where its toolchain is missing; in CI that is an error."""
@@ -57,22 +61,22 @@ class Language:
         return ended.stdout
 
 
-LANGUAGES = (
-    Language("go", "go"),
-    Language("java", "mvn"),
-    Language("typescript", "npm"),
-    Language("rust", "cargo"),
-    Language("cpp", "cmake"),
-)
-WEB = Language("typescript-web", "chromium", "typescript", "conformance-web")
+LANGUAGES: tuple[Language, ...] = ()
+"""Each with its package."""
+
+RUNNERS = LANGUAGES
+"""Those, and what else of them runs scenarios."""
 
 
 class RunnerProcess:
     """A runner of a language, or with None Python's own. Its standard error is ours."""
 
     def __init__(self, language: Language | None, **environment: str):
-        script = Path(__file__).with_name("runner.py")
-        command = [sys.executable, script] if language is None else [language.script(language.runner)]
+        command: list[str | Path] = (
+            [sys.executable, Path(__file__).with_name("runner.py")]
+            if language is None
+            else [language.script(language.runner)]
+        )
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -2,17 +2,17 @@
 
 A step is one of
 
-``{"op": …, "args": {…}}``  told to the runner. ``"expect"``: what its answer must have; ``"error"``:
-    what it must fail with; ``"save": NAME``: keep the answer; ``"by": "python"``: done by
-    the Python client, straight at the server, instead; ``"until": {…}``: again until the answer has
-    that; ``"meanwhile": [steps]``: done while the runner is at it.
+``{"op": …, "args": {…}}``  told to the runner. ``"expect"``: what its answer must have;
+    ``"error"``: what it must fail with; ``"save": NAME``: keep the answer; ``"by": "python"``:
+    done by the Python client, straight at the server, instead; ``"until": {…}``: again until
+    the answer has that; ``"meanwhile": [steps]``: done while the runner is at it.
 ``{"stage": …}``  a method of ``Stage``.
 ``{"sent": MIB}``  in "meanwhile": waits until so much has gone to the server since the op began.
 ``{"repeat": N, "steps": […]}``  with ``${i}`` from 0.
 
 ``${NAME.key}`` in any text stands for a part of a saved answer; a text that is nothing else
-keeps its type. ``${uri}``, ``${web_uri}``, ``${folder}`` and ``${unique}`` are always there. Messages are
-compared in their JSON form, with the field names of the protos.
+keeps its type. ``${uri}``, ``${web_uri}``, ``${folder}`` and ``${unique}`` are always there.
+Messages are compared in their JSON form, with the field names of the protos.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from conformance.languages import Refused, RunnerProcess
-from conformance.runner import Runner
-from conformance.stage import MIB, Stage
 from google.protobuf.json_format import MessageToDict
 from runwire.v1.model_pb2 import Model, ModelVersion
 from runwire.v1.run_pb2 import Run
 from runwire.v1.server_service_pb2 import GetServerInfoResponse
+
+from conformance.languages import Refused, RunnerProcess
+from conformance.runner import Runner
+from conformance.stage import MIB, Stage
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 MESSAGES: dict[str, Any] = {
@@ -84,7 +85,7 @@ class Play:
     def _step(self, step: dict[str, Any]) -> None:
         if "steps" in step:
             for number in range(step["repeat"]):
-                self._known["i"] = number
+                self._known["i"] = str(number)
                 for one in step["steps"]:
                     self._step(one)
         elif "stage" in step:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from runwire.v1.metric_pb2 import Frame, MetricBatch, SeriesName
 
 Answer = dict[str, Any]
 
-CAPABILITIES = "runs search writer files streams registry watcher tls".split()
+CAPABILITIES = ["runs", "search", "writer", "files", "streams", "registry", "watcher", "tls"]
 MASK = (1 << 64) - 1
 FIRST_MICROS = 1_700_000_000_000_000
 
@@ -122,7 +123,7 @@ class Runner:
         }
 
     def op_finish_run(self, run_id: str, state: str = "FINISHED") -> Answer:
-        return _message(self.client.runs.finish(run_id, state))
+        return _message(self.client.runs.finish(run_id, state))  # type: ignore[arg-type]
 
     def op_stop_run(self, run_id: str) -> Answer:
         """Only of this runner: what is done to a run by somebody else."""
@@ -203,7 +204,7 @@ class Runner:
         return self._stored(run_id, path) | {"progress": [seen[0], seen[-1]]}
 
     def op_download_data(self, run_id: str, path: str) -> Answer:
-        with self.client.artifacts.download(run_id, path) as download:
+        with closing(self.client.artifacts.download(run_id, path)) as download:
             return {"data": base64.b64encode(download.read()).decode()}
 
     def op_list_artifacts(self, run_id: str, prefix: str = "", recursive: bool = True) -> Answer:
@@ -363,7 +364,8 @@ def main() -> None:
             answer = runner.answer(request["op"], request["args"])
         except Exception as error:  # a fault of the runner, which the suite must see
             answer = {"error": {"code": "RUNNER", "message": repr(error)}}
-        print(json.dumps({"id": request["id"], **answer}), flush=True)
+        sys.stdout.write(json.dumps({"id": request["id"], **answer}) + "\n")
+        sys.stdout.flush()
     runner.close()
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import runwire
+from drills.processes import ServerProcess
+
 from conformance import runner
 from conformance.proxy import Proxy
-from drills.processes import ServerProcess
 
 MIB = 1 << 20
 

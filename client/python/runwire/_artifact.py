@@ -284,7 +284,8 @@ class Artifacts:
         listed = self._list(owner, prefix, recursive=True, page_size=LISTED_AT_ONCE)
         found = [artifact for artifact in listed if artifact.HasField("blob")]
         if prefix and not found:
-            raise NotFoundError(f"no artifact {prefix!r}")
+            named = {"kind": "artifact", "key": prefix}
+            raise NotFoundError(f"no artifact {prefix!r}", reason="NOT_FOUND", metadata=named)
         return found
 
     def _opener(self, owner: ArtifactOwner) -> _artifact_get.Open:

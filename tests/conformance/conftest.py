@@ -1,0 +1,59 @@
+"""The stage and the runners: one of each for the whole suite."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.answers import answering
+from conformance.certificates import Certificates
+from conformance.languages import RUNNERS, Language, RunnerProcess
+from conformance.stage import Stage, stage
+
+ALL = {"python": None, **{one.name: one for one in RUNNERS}}
+
+
+@pytest.fixture(scope="session")
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage(tmp_path_factory.mktemp("conformance")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def answers_uri() -> Iterator[str]:
+    with answering() as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def tls_uri(certificates: Certificates) -> Iterator[str]:
+    with answering(certificates.credentials()) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session", params=ALL)
+def runner(
+    request: pytest.FixtureRequest,
+    certificates: Certificates,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunnerProcess]:
+    language: Language | None = ALL[request.param]
+    if language is not None:
+        language.require()
+        language.run("setup")
+    made = RunnerProcess(
+        language,
+        RUNWIRE_CA_FILE=str(certificates.authority),
+        RUNWIRE_DIR=str(tmp_path_factory.mktemp("journals")),
+        RUNWIRE_USER=getpass.getuser(),
+        RUNWIRE_QUIET="1",
+    )
+    yield made
+    made.close()

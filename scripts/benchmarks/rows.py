@@ -10,6 +10,7 @@ from benchmarks import (
     anchors,
     artifact_cuts,
     artifacts,
+    clients,
     crash,
     creation,
     forks,
@@ -225,5 +226,6 @@ ROWS: dict[str, Row] = {
         creation.create_runs,
         "runs/s >= 1_500",
     ),
+    "clients": row("the clients of all languages beside each other", clients.compare),
     "shapes": row("a run with 10^9 points, and one with 1,000,000 keys", storage.big_run),
 }

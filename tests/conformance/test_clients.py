@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import runwire
 
+from conformance import matrix
 from conformance.languages import LANGUAGES, Language
 from conformance.stage import Stage
 
@@ -53,3 +54,10 @@ def _after(text: str, heading: str) -> str:
 
 def _sources(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
+
+
+def test_table_of_the_readme_says_what_each_client_can_do() -> None:
+    for language in LANGUAGES:
+        language.require()
+        language.run("setup")
+    assert matrix.written() == matrix.table(), "write it anew: python -m conformance.matrix"

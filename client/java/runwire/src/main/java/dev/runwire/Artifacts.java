@@ -20,8 +20,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 
 /**
- * Files of runs. What the server has already is not sent again; what a cut interrupts goes on at the
- * acknowledged byte; a file is there when all of its bytes have come and their digest is right.
+ * Files of runs. What the server has already is not sent again; what a cut interrupts goes on at
+ * the acknowledged byte; a file is there when all of its bytes have come and their digest is right.
  */
 public final class Artifacts {
   private static final long SMALL_BYTES = 64 << 10;
@@ -173,8 +173,7 @@ public final class Artifacts {
    * @return digest and size
    * @throws IOException where it cannot be written
    */
-  public Blob download(String runId, String path, Path file, Progress progress)
-      throws IOException {
+  public Blob download(String runId, String path, Path file, Progress progress) throws IOException {
     Path part = file.resolveSibling(".runwire-" + Runs.newId() + ".part");
     try {
       Blob blob;
@@ -253,7 +252,6 @@ public final class Artifacts {
   }
 
   static RunwireException damaged(String reason, String message) {
-    return new RunwireException(
-        Code.DATA_LOSS, reason, message, java.util.Map.of(), null, null);
+    return new RunwireException(Code.DATA_LOSS, reason, message, java.util.Map.of(), null, null);
   }
 }

@@ -7,7 +7,6 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Iterator;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -249,8 +248,7 @@ final class Backlog {
   }
 
   private void sealWhatIsDue() {
-    if (rowsSince != 0
-        && System.nanoTime() - rowsSince >= options.flushInterval().toNanos()) {
+    if (rowsSince != 0 && System.nanoTime() - rowsSince >= options.flushInterval().toNanos()) {
       seal();
     }
   }

@@ -115,8 +115,7 @@ final class BatchSender {
       request.setBatch(batch.message());
     }
     LogBatchResponse response =
-        caller.call(
-            MetricServiceGrpc.getLogBatchMethod(), request.build(), Duration.ofSeconds(30));
+        caller.call(MetricServiceGrpc.getLogBatchMethod(), request.build(), Duration.ofSeconds(30));
     heard();
     take(response.getAck());
     take(response.getAdvice());

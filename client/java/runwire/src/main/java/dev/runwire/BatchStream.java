@@ -32,8 +32,7 @@ final class BatchStream {
   private volatile RunwireException failure;
   private volatile long heardAt = System.nanoTime();
 
-  BatchStream(
-      Caller caller, String runId, String writerId, Backlog backlog, BatchSender sender) {
+  BatchStream(Caller caller, String runId, String writerId, Backlog backlog, BatchSender sender) {
     this.caller = caller;
     this.runId = runId;
     this.writerId = writerId;
@@ -73,7 +72,10 @@ final class BatchStream {
       Sealed next = backlog.after(sent);
       long acknowledged = backlog.acknowledged();
       long pause = sentAt + sender.minIntervalNanos() - System.nanoTime();
-      if (next != null && pause <= 0 && call.isReady() && hasRoom(next.sequence - acknowledged - 1)) {
+      if (next != null
+          && pause <= 0
+          && call.isReady()
+          && hasRoom(next.sequence - acknowledged - 1)) {
         call.sendMessage(StreamBatchesRequest.newBuilder().setBatch(next.message()).build());
         sent = next.sequence;
         sentAt = busyAt = System.nanoTime();
@@ -111,8 +113,7 @@ final class BatchStream {
     }
   }
 
-  private final class Listener
-      extends ClientCall.Listener<StreamBatchesResponse> {
+  private final class Listener extends ClientCall.Listener<StreamBatchesResponse> {
     @Override
     public void onMessage(StreamBatchesResponse response) {
       heardAt = System.nanoTime();

@@ -15,8 +15,8 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 
 /**
- * One door to the services: deadlines, retries, typed errors. What may be tried again is not decided
- * here: the {@code idempotency_level} of the method in the protos says it.
+ * One door to the services: deadlines, retries, typed errors. What may be tried again is not
+ * decided here: the {@code idempotency_level} of the method in the protos says it.
  */
 final class Caller {
   final ManagedChannel channel;
@@ -120,7 +120,9 @@ final class Caller {
         return;
       }
       long left = Math.max(1_000_000, deadline - System.nanoTime());
-      call = channel.newCall(method, CallOptions.DEFAULT.withDeadlineAfter(left, TimeUnit.NANOSECONDS));
+      call =
+          channel.newCall(
+              method, CallOptions.DEFAULT.withDeadlineAfter(left, TimeUnit.NANOSECONDS));
       call.start(new Listener(), new Metadata());
       call.request(2); // a second message would be a fault, which must be seen
       call.sendMessage(request);
@@ -138,8 +140,7 @@ final class Caller {
     }
 
     private void failed(RunwireException error) {
-      var delay =
-          isRepeatable(method) ? retry.delayNanos(error) : java.util.OptionalLong.empty();
+      var delay = isRepeatable(method) ? retry.delayNanos(error) : java.util.OptionalLong.empty();
       if (delay.isPresent() && !answer.isDone()) {
         timer.schedule(this::begin, delay.getAsLong(), TimeUnit.NANOSECONDS);
       } else {

@@ -66,8 +66,7 @@ final class Download {
 
   private void begin(Blob told) {
     if (blob != null && !blob.equals(told)) {
-      throw RunwireException.of(
-          Code.ABORTED, file.getPath() + " was changed while it was fetched");
+      throw RunwireException.of(Code.ABORTED, file.getPath() + " was changed while it was fetched");
     }
     blob = told;
   }

@@ -23,9 +23,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Knows what references to models mean, and hears of it when that changes. Answers come from memory;
- * a thread follows the registry over restarts and outages of the server, during which the last
- * answers stay. Close it, or use it in a try-with-resources block.
+ * Knows what references to models mean, and hears of it when that changes. Answers come from
+ * memory; a thread follows the registry over restarts and outages of the server, during which the
+ * last answers stay. Close it, or use it in a try-with-resources block.
  */
 public final class ModelWatcher implements AutoCloseable {
   private static final Pattern REFERENCE = Pattern.compile("([^@/]+)[@/].+", Pattern.DOTALL);
@@ -196,8 +196,7 @@ public final class ModelWatcher implements AutoCloseable {
         error = ended;
       }
       double ceiling = Math.min(MAX_DELAY_S, FIRST_DELAY_S * Math.pow(2, Math.min(failures, 10)));
-      double asked =
-          ended == null ? 0 : Retry.seconds(ended.retryAfter().orElse(Duration.ZERO));
+      double asked = ended == null ? 0 : Retry.seconds(ended.retryAfter().orElse(Duration.ZERO));
       try {
         TimeUnit.NANOSECONDS.sleep((long) ((asked + Retry.random(ceiling)) * 1e9));
       } catch (InterruptedException closed) {

@@ -29,8 +29,7 @@ final class Responses<R> implements Iterator<R>, AutoCloseable {
 
       @Override
       public void onClose(Status status, Metadata trailers) {
-        arrived.add(
-            new End(status.isOk() ? null : Errors.of(status.asRuntimeException(trailers))));
+        arrived.add(new End(status.isOk() ? null : Errors.of(status.asRuntimeException(trailers))));
       }
     };
   }
@@ -43,8 +42,7 @@ final class Responses<R> implements Iterator<R>, AutoCloseable {
       } catch (InterruptedException interrupted) {
         close();
         Thread.currentThread().interrupt();
-        throw RunwireException.of(
-            RunwireException.Code.CANCELLED, "the thread was interrupted");
+        throw RunwireException.of(RunwireException.Code.CANCELLED, "the thread was interrupted");
       }
     }
     if (next instanceof End end) {

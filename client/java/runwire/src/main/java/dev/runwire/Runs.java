@@ -132,7 +132,8 @@ public final class Runs {
     return new Pages<>(
         token ->
             caller.call(
-                RunServiceGrpc.getSearchRunsMethod(), asked.toBuilder().setPageToken(token).build()),
+                RunServiceGrpc.getSearchRunsMethod(),
+                asked.toBuilder().setPageToken(token).build()),
         SearchRunsResponse::getRunsList,
         SearchRunsResponse::getNextPageToken);
   }

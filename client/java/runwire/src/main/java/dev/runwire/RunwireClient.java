@@ -53,8 +53,7 @@ public final class RunwireClient implements AutoCloseable {
     timer = Executors.newSingleThreadScheduledExecutor(Threads.named("runwire-timer"));
     uri = found.text();
     ManagedChannel channel = channel(found, tls, settings);
-    caller =
-        new Caller(channel, settings.timeout, settings.workspace, "java/" + VERSION, timer);
+    caller = new Caller(channel, settings.timeout, settings.workspace, "java/" + VERSION, timer);
     runs = new Runs(caller);
     metrics = new Metrics(caller);
     artifacts = new Artifacts(caller);
@@ -62,8 +61,8 @@ public final class RunwireClient implements AutoCloseable {
   }
 
   /**
-   * A client with what the environment says: RUNWIRE_TRACKING_URI, RUNWIRE_TOKEN, RUNWIRE_TIMEOUT_S,
-   * RUNWIRE_WORKSPACE, RUNWIRE_USER, RUNWIRE_CA_FILE.
+   * A client with what the environment says: RUNWIRE_TRACKING_URI, RUNWIRE_TOKEN,
+   * RUNWIRE_TIMEOUT_S, RUNWIRE_WORKSPACE, RUNWIRE_USER, RUNWIRE_CA_FILE.
    *
    * @return a new client
    */
@@ -74,8 +73,8 @@ public final class RunwireClient implements AutoCloseable {
   /**
    * A client of one server.
    *
-   * @param uri {@code grpc://HOST:5001[,HOST:5001]}, {@code grpcs://…}, or {@code http(s)://HOST:5000},
-   *     where the gRPC port is asked for
+   * @param uri {@code grpc://HOST:5001[,HOST:5001]}, {@code grpcs://…}, or {@code
+   *     http(s)://HOST:5000}, where the gRPC port is asked for
    * @return a new client
    */
   public static RunwireClient connect(String uri) {
@@ -167,7 +166,8 @@ public final class RunwireClient implements AutoCloseable {
     if (info == null) {
       info =
           caller.call(
-              ServerServiceGrpc.getGetServerInfoMethod(), GetServerInfoRequest.getDefaultInstance());
+              ServerServiceGrpc.getGetServerInfoMethod(),
+              GetServerInfoRequest.getDefaultInstance());
     }
     return info;
   }

@@ -48,9 +48,15 @@ public final class RunwireException extends RuntimeException {
     UNAUTHENTICATED,
   }
 
+  /** What kind of error it is. */
   private final Code code;
+
+  /** The name of an ErrorReason, or empty. */
   private final String reason;
+
   private final transient Map<String, String> metadata;
+
+  /** When the server wants to be asked again, or null. */
   private final Duration retryAfter;
 
   RunwireException(

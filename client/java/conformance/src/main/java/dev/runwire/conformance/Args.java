@@ -34,8 +34,10 @@ record Args(JsonObject values) {
   Map<String, String> map(String name) {
     Map<String, String> found = new LinkedHashMap<>();
     if (has(name)) {
-      values.getAsJsonObject(name).entrySet().forEach(
-          one -> found.put(one.getKey(), one.getValue().getAsString()));
+      values
+          .getAsJsonObject(name)
+          .entrySet()
+          .forEach(one -> found.put(one.getKey(), one.getValue().getAsString()));
     }
     return found;
   }

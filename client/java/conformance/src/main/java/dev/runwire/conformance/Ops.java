@@ -9,10 +9,10 @@ import dev.runwire.Artifacts;
 import dev.runwire.MetricWriter;
 import dev.runwire.RunwireClient;
 import dev.runwire.RunwireException;
-import dev.runwire.v1.Blob;
-import dev.runwire.v1.ListArtifactsRequest;
 import dev.runwire.v1.ArtifactOwner;
+import dev.runwire.v1.Blob;
 import dev.runwire.v1.GetRunResponse;
+import dev.runwire.v1.ListArtifactsRequest;
 import dev.runwire.v1.Rejection;
 import dev.runwire.v1.ResolveModelsResponse;
 import dev.runwire.v1.Run;
@@ -36,8 +36,16 @@ import java.util.concurrent.TimeUnit;
 final class Ops implements AutoCloseable {
   private static final List<String> CAPABILITIES =
       List.of(
-          "runs", "search", "writer", "files", "streams", "registry", "watcher", "cancel",
-          "bounded", "tls");
+          "runs",
+          "search",
+          "writer",
+          "files",
+          "streams",
+          "registry",
+          "watcher",
+          "cancel",
+          "bounded",
+          "tls");
 
   private RunwireClient client;
   private final Map<String, MetricWriter> writers = new HashMap<>();
@@ -161,8 +169,7 @@ final class Ops implements AutoCloseable {
     JsonObject told = new JsonObject();
     JsonArray array = new JsonArray();
     for (Rejection one : rejected) {
-      array.add(
-          Main.object(Map.of("key", one.getKey(), "reason", one.getFault().getReason())));
+      array.add(Main.object(Map.of("key", one.getKey(), "reason", one.getFault().getReason())));
     }
     told.add("rejections", array);
     return told;
@@ -264,15 +271,12 @@ final class Ops implements AutoCloseable {
   private JsonObject upload(Args args) throws IOException {
     Seen seen = new Seen();
     Path file = new File(args.text("file")).toPath();
-    return seen.tell(
-        client.artifacts().upload(args.text("run_id"), args.text("path"), file, seen));
+    return seen.tell(client.artifacts().upload(args.text("run_id"), args.text("path"), file, seen));
   }
 
   private JsonObject uploadData(Args args) {
     return blob(
-        client
-            .artifacts()
-            .upload(args.text("run_id"), args.text("path"), data(args, "data")));
+        client.artifacts().upload(args.text("run_id"), args.text("path"), data(args, "data")));
   }
 
   private JsonObject download(Args args) throws IOException {
@@ -362,8 +366,7 @@ final class Ops implements AutoCloseable {
       Map<String, String> told = new LinkedHashMap<>();
       told.put("reference", one.getReference());
       told.put(
-          "version",
-          one.hasFault() ? null : Long.toString(one.getModelVersion().getVersion()));
+          "version", one.hasFault() ? null : Long.toString(one.getModelVersion().getVersion()));
       told.put("reason", one.hasFault() ? one.getFault().getReason() : null);
       JsonObject object = new JsonObject();
       told.forEach(
@@ -410,7 +413,6 @@ final class Ops implements AutoCloseable {
     } catch (IOException impossible) {
       throw new IllegalStateException(impossible);
     }
-    return Main.object(
-        Map.of("message", Base64.getEncoder().encodeToString(out.toByteArray())));
+    return Main.object(Map.of("message", Base64.getEncoder().encodeToString(out.toByteArray())));
   }
 }

@@ -1,9 +1,9 @@
 package dev.runwire.conformance;
 
 import com.google.gson.JsonArray;
+import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
-import com.google.gson.JsonNull;
 import dev.runwire.ModelWatcher;
 import dev.runwire.RunwireClient;
 import java.util.ArrayList;
@@ -18,8 +18,7 @@ final class Watched {
   private final List<Told> changes = new ArrayList<>();
 
   Watched(RunwireClient client, List<String> references) {
-    watcher =
-        client.watchModels(references.toArray(String[]::new)).onChange(this::hear).start();
+    watcher = client.watchModels(references.toArray(String[]::new)).onChange(this::hear).start();
   }
 
   private synchronized void hear(ModelWatcher.Change change) {

@@ -61,7 +61,7 @@ class Language:
         return ended.stdout
 
 
-LANGUAGES: tuple[Language, ...] = ()
+LANGUAGES: tuple[Language, ...] = (Language("java", "mvn"),)
 """Each with its package."""
 
 RUNNERS = LANGUAGES

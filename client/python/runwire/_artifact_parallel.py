@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
+from runwire._artifact_memory import keep_freed
+
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all), from one thread at a time."""
 
@@ -48,6 +50,7 @@ class Meter:
 
 def run_all(transfers: Iterable[Callable[[], None]], meter: Meter) -> None:
     """Run all; the first failure stops the others and is raised when they have ended."""
+    keep_freed()
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="artifacts") as pool:
         futures = [pool.submit(transfer) for transfer in transfers]
         try:

@@ -7,7 +7,6 @@ once: the digest is taken from what was stored, never from what a caller says.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from runwire.v1.artifact_service_pb2 import UploadBlobRequest, UploadBlobRespons
 from runwire.v1.server_service_pb2 import Limits
 
 from runwire_server.blobs import BlobStore, blob_key, chunks
+from runwire_server.blobs.hasher import Hasher
 from runwire_server.errors import (
     DigestMismatch,
     FieldInvalid,
@@ -46,7 +46,7 @@ class UploadCall:
     def __init__(self, db: Database, blobs: BlobStore, limits: Limits, held: Upload):
         self._db, self._blobs, self._limits = db, blobs, limits
         self._upload = held
-        self._sha256 = hashlib.sha256()
+        self._hasher = Hasher()
         self._size = 0
         for segment in held.segments:
             for piece in blobs.pieces(held.upload_id, *segment):
@@ -99,7 +99,7 @@ class UploadCall:
 
     def finish(self, claimed: Blob) -> UploadBlobResponse:
         """Store the whole. What the caller claims must be true, or nothing is kept."""
-        actual = Blob(digest=f"sha256:{self._sha256.hexdigest()}", size_bytes=self._size)
+        actual = Blob(digest=self._hasher.digest(), size_bytes=self._size)
         self._check_claims(claimed, actual)
         durable = self._writer.seal()
         workspace, upload_id = self._upload.workspace, self._upload.upload_id
@@ -152,6 +152,7 @@ class UploadCall:
             retrying(note)
 
     def close(self) -> None:
+        self._hasher.close()
         self._writer.close()
 
     def _is_flush_due(self) -> bool:
@@ -160,7 +161,7 @@ class UploadCall:
         return waiting >= MOST_PROGRESS_BYTES or (waiting >= PROGRESS_BYTES and rested)
 
     def _count(self, data: bytes) -> None:
-        self._sha256.update(data)
+        self._hasher.update(data)
         self._size += len(data)
 
     def _check_claims(self, claimed: Blob, actual: Blob) -> None:

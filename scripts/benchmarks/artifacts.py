@@ -157,7 +157,7 @@ def _settle(total: int) -> None:
     os.sync()
     with mmap.mmap(-1, 2 * total, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.madvise(mmap.MADV_HUGEPAGE)
-        memory[::4096] = bytes(2 * total // 4096)
+        memory[::4096] = bytes(len(range(0, 2 * total, 4096)))
 
 
 def _transfer(

@@ -8,6 +8,7 @@ A handler runs in the thread of its caller.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -84,6 +85,7 @@ class InProcessContext(grpc.ServicerContext):
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._metadata = tuple(metadata)
         self._active = True
+        self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
 
     def is_active(self) -> bool:
@@ -97,14 +99,16 @@ class InProcessContext(grpc.ServicerContext):
         return True
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
-        if self._active:
-            self._callbacks.append(callback)
-        return self._active
+        with self._lock:
+            if self._active:
+                self._callbacks.append(callback)
+            return self._active
 
     def finish(self) -> None:
-        """The call is over, for whatever reason; callbacks run once."""
-        self._active = False
-        callbacks, self._callbacks = self._callbacks, []
+        """The call is over, for whatever reason, from any thread; callbacks run once."""
+        with self._lock:
+            self._active = False
+            callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
 

@@ -162,9 +162,7 @@ class _Call:
         elif isinstance(error, GeneratorExit | grpc.RpcError):
             self._end("CANCELLED")  # the caller went away; nobody is left to tell
         elif isinstance(error, Exception):
-            request_id = uuid.uuid4().hex[:12]
-            log.error("%s failed (request %s)", self._method, request_id, exc_info=error)
-            self._abort(Internal(request_id))
+            self._abort(unexpected(self._method, error))
 
     def _abort(self, error: ServiceError) -> None:
         status = status_of(error)
@@ -172,8 +170,22 @@ class _Call:
         self._context.abort_with_status(cast(grpc.Status, status))
 
     def _end(self, code: str, reason: str = "", message: str = "") -> None:
-        seconds = time.perf_counter() - self._start
-        if self._observe is not None:
-            self._observe(self._method, code, seconds)
-        level = logging.INFO if reason else logging.DEBUG
-        log.log(level, "%s %s %s %.1f ms %s", self._method, code, reason, seconds * 1e3, message)
+        tell(self._observe, self._method, code, self._start, reason, message)
+
+
+def unexpected(method: str, error: BaseException) -> Internal:
+    """What a caller hears of a fault of ours; the log hears the rest."""
+    request_id = uuid.uuid4().hex[:12]
+    log.error("%s failed (request %s)", method, request_id, exc_info=error)
+    return Internal(request_id)
+
+
+def tell(
+    observe: Observe | None, method: str, code: str, start: float, reason: str = "", text: str = ""
+) -> None:
+    """A call that began at ``start`` (``time.perf_counter``) has ended: count it and log it."""
+    seconds = time.perf_counter() - start
+    if observe is not None:
+        observe(method, code, seconds)
+    level = logging.INFO if reason else logging.DEBUG
+    log.log(level, "%s %s %s %.1f ms %s", method, code, reason, seconds * 1e3, text)

@@ -1,17 +1,12 @@
-"""The gRPC port: thread pools with bounds, health, reflection, graceful drain.
+"""The gRPC port: admission to the thread pools, health, reflection, graceful drain.
 
-grpcio's synchronous server, because the database and fsspec block. Short calls and
-long streams have pools of their own, so that watchers cannot starve writers; a call
-that would only wait in a full pool is refused at once with ``OVERLOADED``. A stream has a
-thread for as long as it is open, so ``--stream-threads`` is also how many may follow one
-process: watchers, tails and uploaders together. Threads are made when they are needed.
+grpcio's synchronous server, because the database and fsspec block.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -22,10 +17,8 @@ from runwire_server.app import SERVICE_NAMES, App
 from runwire_server.errors import Overloaded
 from runwire_server.interceptors import CallInterceptor, Observe, kind_of
 from runwire_server.limits import LIMITS, STREAM_AGE_S
+from runwire_server.pools import Pools
 from runwire_server.settings import Settings
-
-# How many calls may wait for a thread of a pool, as a multiple of its threads.
-WAITING_PER_THREAD = 8
 
 # A client behind a load balancer would stay with its first server for ever: after ten
 # minutes (grpc adds ±10 % itself) its new calls take a new connection. The old one lasts
@@ -43,48 +36,11 @@ OPTIONS = (
 )
 
 
-class Pool(ThreadPoolExecutor):
-    """A thread pool that knows when another call would only wait."""
-
-    def __init__(self, threads: int, name: str):
-        super().__init__(threads, thread_name_prefix=name)
-        self._most_waiting = threads * WAITING_PER_THREAD
-
-    @property
-    def is_full(self) -> bool:
-        return self._work_queue.qsize() >= self._most_waiting
-
-
-class StreamPool(Pool):
-    """For calls that may have no end: none waits until another has ended."""
-
-    def __init__(self, threads: int, name: str):
-        super().__init__(threads, name)
-        self._threads_at_most = threads
-        self._lock = threading.Lock()
-        self._open = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self._open >= self._threads_at_most
-
-    def submit(self, *call: Any, **arguments: Any) -> Future[Any]:
-        with self._lock:
-            self._open += 1
-        future = super().submit(*call, **arguments)
-        future.add_done_callback(self._ended)
-        return future
-
-    def _ended(self, _future: Future[Any]) -> None:
-        with self._lock:
-            self._open -= 1
-
-
 class Admission(grpc.ServerInterceptor):
     """Gives each call its pool, or refuses it while that is full. Outermost."""
 
-    def __init__(self, unary: Pool, streams: Pool):
-        self._unary, self._streams = unary, streams
+    def __init__(self, pools: Pools):
+        self._pools = pools
         self._refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
@@ -92,7 +48,7 @@ class Admission(grpc.ServerInterceptor):
         if handler is None or not details.method.startswith("/runwire.v1."):
             return handler
         streaming = handler.request_streaming or handler.response_streaming
-        pool = self._streams if streaming else self._unary
+        pool = self._pools.of(streaming=streaming)
         if pool.is_full:
             return self._refuse(handler, details)
         if streaming:
@@ -138,15 +94,14 @@ class Health(health.HealthServicer):  # type: ignore[misc]
 
 
 class GrpcServer:
-    """An ``App`` on a gRPC port. ``port`` is the one it got."""
+    """An ``App`` on a gRPC port. ``port`` is the one it got; ``pools`` are closed with it."""
 
     def __init__(self, app: App, settings: Settings, observe: Observe | None = None):
         self._app = app
-        self._unary = Pool(settings.unary_threads, "unary")
-        self._streams = StreamPool(settings.stream_threads, "stream")
-        self._admission = Admission(self._unary, self._streams)
+        self.pools = Pools(settings)
+        self._admission = Admission(self.pools)
         self._server = grpc.server(
-            self._unary,
+            self.pools.unary,
             interceptors=[self._admission, CallInterceptor(observe)],
             options=[*OPTIONS, ("grpc.so_reuseport", int(settings.workers > 1))],
         )
@@ -178,6 +133,5 @@ class GrpcServer:
         self._health.close()
         self._app.drain.set()
         self._server.stop(grace_s).wait()
-        for pool in (self._unary, self._streams):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self.pools.close()
         self._admission.close()

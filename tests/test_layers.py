@@ -36,8 +36,9 @@ LAYERS: dict[str, set[str]] = {
     "lost_runs": {"retry", "store"},
     "interceptors": {"errors", "retry"},
     "inprocess": {"errors", "interceptors", "limits"},
-    "transport": {"app", "errors", "interceptors", "limits", "settings"},
-    "web": {"app", "errors", "limits", "settings"},
+    "pools": {"settings"},
+    "transport": {"app", "errors", "interceptors", "limits", "pools", "settings"},
+    "web": {"app", "errors", "inprocess", "interceptors", "limits", "pools", "settings"},
     "app": {
         *("blobs", "errors", "inprocess", "interceptors", "limits"),
         *("lost_runs", "metrics", "services", "settings", "store"),
@@ -45,9 +46,10 @@ LAYERS: dict[str, set[str]] = {
     "gc": {"errors", "metrics", "retry", "store"},
     "gc_registry": {"retry", "store"},
     "gc_blobs": {"blobs", "retry", "store"},
-    "workers": {"__main__", "app", "settings", "telemetry"},
+    "workers": {"__main__", "app", "pools", "settings", "telemetry"},
     "__main__": {
-        *("allocator", "app", "errors", "settings", "telemetry", "transport", "web", "workers"),
+        *("allocator", "app", "errors", "pools", "settings", "telemetry", "transport", "web"),
+        "workers",
     },
 }
 # Layer -> what it may import of others' packages, beside the standard library.
@@ -61,7 +63,7 @@ PACKAGES: dict[str, set[str]] = {
     "interceptors": {"grpc", "google.rpc"},
     "inprocess": {"grpc"},
     "transport": {"grpc", "grpc_health", "grpc_reflection"},
-    "web": {"starlette", "uvicorn", "google.protobuf"},
+    "web": {"starlette", "uvicorn", "grpc", "google.protobuf", "google.rpc"},
 }
 # These tell their version, which the client's package knows.
 TELL_THEIR_VERSION = {"settings", "services"}

@@ -16,6 +16,7 @@ from runwire_server.errors import ServiceError
 from runwire_server.settings import Settings
 
 if TYPE_CHECKING:
+    from runwire_server.pools import Pools
     from runwire_server.web import WebServer
 
 OnReady = Callable[[Settings, int, "WebServer | None"], None]
@@ -59,11 +60,14 @@ def serve(settings: Settings, stop: threading.Event, on_ready: OnReady) -> int:
     )
     try:
         server = GrpcServer(app, settings, telemetry.observe)
-        web = start_web(app, settings, server.port)
+        web = start_web(app, settings, server.pools, server.port)
         server.start()
         on_ready(settings, server.port, web)
         stop.wait()
         log.info("draining")
+        app.drain.set()
+        if web:
+            web.leave()
         server.stop(settings.grace_s)
         if web:
             web.stop()
@@ -73,16 +77,15 @@ def serve(settings: Settings, stop: threading.Event, on_ready: OnReady) -> int:
     return 0
 
 
-def start_web(app: App, settings: Settings, grpc_port: int) -> WebServer | None:
+def start_web(app: App, settings: Settings, pools: Pools, grpc_port: int) -> WebServer | None:
     if settings.port < 0:
         return None
     from runwire_server.web import WebServer, make_app
 
     service = app.server_service
     service.grpc_endpoint = settings.advertise or f":{grpc_port}"
-    web = WebServer(
-        make_app(app.check, service.info, telemetry.exposition), settings.host, settings.port
-    )
+    edge = make_app(app, settings, pools, telemetry.observe, telemetry.exposition)
+    web = WebServer(edge, settings.host, settings.port, settings.grace_s)
     service.web_endpoint = f":{web.port}"
     web.start()
     return web

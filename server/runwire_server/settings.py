@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,7 @@ import runwire
 DEFAULT_FOLDER = "runwire-data"
 # Jobs send a heartbeat every 15 s, and may pause for 30 s after a server was away.
 LEAST_LOST_AFTER_S = 60.0
+ORIGIN = re.compile(r"https?://[^/@?#]+", re.IGNORECASE)
 
 EPILOG = """\
 Every option can come from the environment as RUNWIRE_ and its name in capitals:
@@ -38,6 +40,8 @@ class Settings:
     port: int = 5000
     grpc_port: int = 5001
     advertise: str = ""
+    allowed_hosts: str = ""
+    cors_origins: str = ""
     workers: int = 1
     unary_threads: int = 16
     stream_threads: int = 1024
@@ -53,6 +57,9 @@ class Settings:
             raise ValueError("--workers needs PostgreSQL: SQLite is served by one process")
         if 0 < self.lost_after_s < LEAST_LOST_AFTER_S:
             raise ValueError(f"--lost-after-s: 0, or at least {LEAST_LOST_AFTER_S:.0f}")
+        for origin in filter(None, self.cors_origins.replace(" ", "").split(",")):
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError(f"--cors-origins: {origin!r} is not like https://host:port, or *")
         for name in ("port", "grpc_port"):
             if not -1 <= getattr(self, name) <= 65535:
                 raise ValueError(f"--{name.replace('_', '-')}: not a port")
@@ -64,11 +71,16 @@ HELP = {
     "artifacts_destination": "folder, or URL of an object store such as s3://bucket/prefix, "
     "for artifacts (default: %(default)s)",
     "host": "address to listen on; 0.0.0.0 for all (default: %(default)s)",
-    "port": "web port: probes, Prometheus, discovery; 0 picks a free one, -1 turns it off "
-    "(default: %(default)s)",
+    "port": "web port: Connect and gRPC-Web, probes, Prometheus, discovery; 0 picks a free one, "
+    "-1 turns it off (default: %(default)s)",
     "grpc_port": "gRPC port; 0 picks a free one (default: %(default)s)",
     "advertise": "HOST:PORT under which clients reach the gRPC port, where a proxy stands "
     "between (default: the host they came by)",
+    "allowed_hosts": "names under which browsers and others may reach the web port, with commas "
+    "between, *.example.com for all below one (default: those of loopback where --host is one of "
+    "them, else every name)",
+    "cors_origins": "origins whose pages may use the web port, such as https://app.example.com, "
+    "with commas between; * for all (default: none but its own)",
     "workers": "server processes on the same port, PostgreSQL only (default: %(default)s)",
     "unary_threads": "calls answered at once, per process (default: %(default)s)",
     "stream_threads": "long streams open at once, per process (default: %(default)s)",

@@ -7,7 +7,14 @@ import logging
 import os
 import sys
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+    values,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 CALLS = Counter(
@@ -26,6 +33,14 @@ def observe(method: str, code: str, seconds: float) -> None:
     name = method.removeprefix("/runwire.v1.")
     CALLS.labels(name, code).inc()
     SECONDS.labels(name).observe(seconds)
+
+
+def share() -> None:
+    """Count for the page of all processes, now that PROMETHEUS_MULTIPROC_DIR says where.
+
+    A process that was started with it counts there by itself.
+    """
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
 
 
 def exposition() -> bytes:

@@ -1,7 +1,8 @@
 """Several processes on one gRPC port (``--workers``): PostgreSQL only, Linux.
 
 The kernel spreads connections over the workers (SO_REUSEPORT). The parent has the
-web port, counts for all of them, and starts a worker again that dies.
+web port, on which it is a server beside them; it shows what all of them counted, and
+starts a worker again that dies.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from multiprocessing.process import BaseProcess
 from runwire_server import telemetry
 from runwire_server.__main__ import announce, exit_code, serve, start_web
 from runwire_server.app import App
+from runwire_server.pools import Pools
 from runwire_server.settings import Settings
 
 log = logging.getLogger("runwire.workers")
@@ -45,20 +47,28 @@ def supervise(settings: Settings, stop: threading.Event) -> int:
     with _keeper(settings) as keeper, tempfile.TemporaryDirectory() as counters:
         settings = replace(settings, grpc_port=keeper.getsockname()[1])
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = counters
-        app = App(settings.backend_store_uri, settings.artifacts_destination, pool_size=4)
+        telemetry.share()
+        app = App(
+            settings.backend_store_uri,
+            settings.artifacts_destination,
+            pool_size=settings.unary_threads,
+        )
+        pools = Pools(settings)
         workers = [Worker(settings) for _ in range(settings.workers)]
         try:
             for worker in workers:
                 worker.wait_until_ready()
-            web = start_web(app, settings, settings.grpc_port)
+            web = start_web(app, settings, pools, settings.grpc_port)
             announce(settings, settings.grpc_port, web)
             while not stop.wait(0.5):
                 for worker in workers:
                     worker.revive()
+            app.drain.set()
             if web:
                 web.stop()
         finally:
             codes = _end(workers, settings.grace_s + LEAVE_S)
+            pools.close()
             app.close()
     return max(map(abs, codes))
 

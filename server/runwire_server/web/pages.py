@@ -1,4 +1,4 @@
-"""The web port: probes for load balancers, Prometheus, and discovery of the gRPC port.
+"""Probes for load balancers, Prometheus, discovery of the gRPC port, and the OpenAPI document.
 
 ``GET /api/v1/server`` answers ``GetServerInfo`` as JSON, so that a user configures one
 URL, ``http://host:5000``, and the client finds the rest.
@@ -6,24 +6,25 @@ URL, ``http://host:5000``, and the client finds the rest.
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable
+from pathlib import Path
 
-import uvicorn
 from google.protobuf.json_format import MessageToDict
 from runwire.v1.server_service_pb2 import GetServerInfoResponse
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 Check = Callable[[], dict[str, str]]
 Info = Callable[[], GetServerInfoResponse]
+# What machines ask for under whatever name they know the server by: see ``guard``.
+PROBES = ("/livez", "/readyz", "/metrics")
+# Made from the protos by scripts/gen.
+OPENAPI = Path(__file__).parent / "openapi.json"
 
 
-def make_app(check: Check, info: Info, exposition: Callable[[], bytes]) -> Starlette:
-    """The ASGI application; handlers are plain functions, run in worker threads."""
+def routes(check: Check, info: Info, exposition: Callable[[], bytes]) -> list[Route]:
+    """Handlers are plain functions, run in worker threads."""
 
     def home(_: Request) -> Response:
         about = info()
@@ -31,7 +32,7 @@ def make_app(check: Check, info: Info, exposition: Callable[[], bytes]) -> Starl
             f"Runwire {about.version}\n\n"
             "  import runwire\n"
             '  runwire.set_tracking_uri("http://HOST:PORT of this page")\n\n'
-            "  /livez  /readyz  /metrics  /api/v1/server\n"
+            "  /livez  /readyz  /metrics  /api/v1/server  /openapi.json\n"
         )
 
     def livez(_: Request) -> Response:
@@ -48,35 +49,15 @@ def make_app(check: Check, info: Info, exposition: Callable[[], bytes]) -> Starl
     def server(_: Request) -> Response:
         return JSONResponse(MessageToDict(info(), preserving_proto_field_name=True))
 
+    def openapi(_: Request) -> Response:
+        return FileResponse(OPENAPI, media_type="application/json")
+
     handlers = {
         "/": home,
         "/livez": livez,
         "/readyz": readyz,
         "/metrics": metrics,
         "/api/v1/server": server,
+        "/openapi.json": openapi,
     }
-    return Starlette(routes=[Route(path, handler) for path, handler in handlers.items()])
-
-
-class WebServer:
-    """uvicorn in a thread of its own. ``port`` is the one it got."""
-
-    def __init__(self, app: Starlette, host: str, port: int):
-        self._socket = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-        self.port: int = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="web", daemon=True
-        )
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
+    return [Route(path, handler) for path, handler in handlers.items()]

@@ -1,0 +1,214 @@
+"""What Connect and gRPC-Web have in common: codecs, gzip, envelopes, and how a call is said.
+
+Both send messages as JSON or in binary, in streams each behind five bytes: flags and length.
+"""
+
+from __future__ import annotations
+
+import binascii
+import zlib
+from base64 import b64decode, urlsafe_b64decode
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+from starlette.datastructures import Headers
+
+from runwire_server.errors import FieldInvalid, TooLarge, Unimplemented
+from runwire_server.inprocess import InProcessError, Metadata
+from runwire_server.limits import LIMITS
+
+# A body of a megabyte that unpacks to a thousand is refused when it has come to this.
+MAX_BYTES = LIMITS.max_message_bytes
+COMPRESSED = 0x01
+PREFIX_BYTES = 5
+# Less does not repay the work.
+LEAST_TO_PACK = 1024
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An HTTP request for a method; ``found`` is None where there is no such method."""
+
+    path: str
+    found: MethodDescriptor | None
+    verb: str
+    headers: Headers
+    query: str
+
+    @property
+    def method(self) -> MethodDescriptor:
+        if self.found is None:
+            raise Unimplemented(f"the method {self.path}")
+        return self.found
+
+    @property
+    def is_streaming(self) -> bool:
+        found = self.found
+        return found is not None and bool(found.client_streaming or found.server_streaming)
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").split(";")[0].strip().lower()
+
+    def metadata(self) -> Metadata:
+        """The headers as gRPC has them; what ends in "-bin" is base64."""
+        return [(name, _value(name, value)) for name, value in self.headers.items()]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Exchange(Protocol):
+    """One call, as its protocol says it. What it cannot read, it raises as a typed error."""
+
+    max_body_bytes: int
+
+    def lasts_s(self) -> float | None:
+        """How long the caller waits. Raises for what the protocol asks and we do not offer."""
+
+    def request(self, body: bytes) -> Message: ...
+
+    def answer(self, response: Any) -> Answer:
+        """All of a unary call that succeeded."""
+
+    def failure(self, error: InProcessError) -> Answer:
+        """All of a call that failed before its first response."""
+
+    def head(self) -> Answer:
+        """How a stream begins."""
+
+    def item(self, response: Any) -> bytes:
+        """One response of a stream."""
+
+    def tail(self, error: InProcessError | None) -> bytes:
+        """How a stream ends."""
+
+
+class Codec(Protocol):
+    name: str
+
+    def decode(self, data: bytes, method: MethodDescriptor) -> Message: ...
+
+    def encode(self, response: Any, method: MethodDescriptor) -> bytes:
+        """``response``: a message, or bytes that are one already."""
+
+
+class Binary:
+    name = "proto"
+
+    def decode(self, data: bytes, method: MethodDescriptor) -> Message:
+        try:
+            return message_factory.GetMessageClass(method.input_type).FromString(data)
+        except DecodeError:
+            raise FieldInvalid("request", f"not a {method.input_type.full_name}") from None
+
+    def encode(self, response: Any, method: MethodDescriptor) -> bytes:
+        encoded: bytes = response if isinstance(response, bytes) else response.SerializeToString()
+        return encoded
+
+
+class Json:
+    """Canonical proto JSON. An unknown field is an error: it was meant to do something."""
+
+    name = "json"
+
+    def decode(self, data: bytes, method: MethodDescriptor) -> Message:
+        made = message_factory.GetMessageClass(method.input_type)()
+        try:
+            return json_format.Parse(data.decode(), made)
+        except (json_format.ParseError, ValueError, RecursionError) as error:
+            raise FieldInvalid("request", " ".join(str(error).split())) from None
+
+    def encode(self, response: Any, method: MethodDescriptor) -> bytes:
+        if isinstance(response, bytes):
+            response = message_factory.GetMessageClass(method.output_type).FromString(response)
+        text = json_format.MessageToJson(response, indent=None, ensure_ascii=False)
+        return text.encode()
+
+
+CODECS: dict[str, Codec] = {codec.name: codec for codec in (Binary(), Json())}
+
+
+def check_size(size: int, limit: int = MAX_BYTES) -> None:
+    if size > limit:
+        raise TooLarge("request", size, limit)
+
+
+def unpack(data: bytes, encoding: str) -> bytes:
+    """The bytes behind a Content-Encoding, never more than a message may have."""
+    if encoding in ("", "identity"):
+        return data
+    if encoding != "gzip":
+        raise Unimplemented(f"compression {encoding!r}, only gzip")
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        plain = inflater.decompress(data, MAX_BYTES + 1)
+    except zlib.error:
+        raise FieldInvalid("request", "not gzip, as its encoding says") from None
+    check_size(len(plain))
+    if not inflater.eof or inflater.unused_data:
+        raise FieldInvalid("request", "its gzip ends too early or too late")
+    return plain
+
+
+def pack(data: bytes) -> bytes:
+    # The quickest level: more of it would cost more than the network it saves.
+    deflater = zlib.compressobj(1, wbits=31)
+    return deflater.compress(data) + deflater.flush()
+
+
+def accepts_gzip(offered: str) -> bool:
+    for one in offered.lower().split(","):
+        name, _, weight = one.replace(" ", "").partition(";q=")
+        if name == "gzip":
+            return weight.strip("0.") != "" or not weight
+    return False
+
+
+def envelope(flags: int, data: bytes) -> bytes:
+    return bytes([flags]) + len(data).to_bytes(4, "big") + data
+
+
+def only_message(body: bytes, encoding: str) -> bytes:
+    """The one message that a request of enveloped messages has to hold."""
+    if len(body) < PREFIX_BYTES:
+        raise FieldInvalid("request", "no message: a prefix has 5 bytes")
+    flags, size = body[0], int.from_bytes(body[1:PREFIX_BYTES], "big")
+    check_size(size)
+    if flags & ~COMPRESSED:
+        raise FieldInvalid("request", f"flags {flags:#04x} in a message's prefix")
+    if len(body) != PREFIX_BYTES + size:
+        raise FieldInvalid("request", f"{len(body) - PREFIX_BYTES} bytes for a message of {size}")
+    if flags and encoding in ("", "identity"):
+        raise FieldInvalid("request", "a message is compressed, and no header says how")
+    return unpack(body[PREFIX_BYTES:], encoding if flags else "")
+
+
+def whole_number(name: str, text: str, most_digits: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= most_digits):
+        raise FieldInvalid(name, f"at most {most_digits} digits are a time")
+    return int(text)
+
+
+def from_base64(field: str, text: str, *, url_safe: bool = False) -> bytes:
+    """With or without its padding."""
+    padded = text.rstrip("=")
+    padded += "=" * (-len(padded) % 4)
+    try:
+        if url_safe:
+            padded = padded.replace("+", "-").replace("/", "_")
+            return urlsafe_b64decode(padded)
+        return b64decode(padded, validate=True)
+    except (binascii.Error, ValueError):
+        raise FieldInvalid(field, "not base64") from None
+
+
+def _value(name: str, value: str) -> str | bytes:
+    return from_base64(name, value) if name.endswith("-bin") else value

@@ -90,6 +90,8 @@ class Unary:
 
     def _packed(self, status: int, form: str, body: bytes) -> Answer:
         headers = {"content-type": f"application/{form}", "vary": "accept-encoding"}
+        if form == "json":
+            body += b"\n"  # for those who read it in a terminal
         accepted = wire.accepts_gzip(self._asked.headers.get("accept-encoding", ""))
         if accepted and len(body) >= wire.LEAST_TO_PACK:
             headers["content-encoding"] = "gzip"

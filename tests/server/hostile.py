@@ -214,11 +214,11 @@ def long_lists(descriptor: Descriptor, count: int) -> Iterator[tuple[str, Messag
     """Plain requests with so many entries (or what a message holds) in one list or map."""
     for field in descriptor.fields:
         entry = field.message_type
-        made = _plain(descriptor)
+        made = plain(descriptor)
         place = getattr(made, field.name)
         if not repeated(field):
             for name, inner in long_lists(entry, count) if entry is not None else ():
-                outer = _plain(descriptor)
+                outer = plain(descriptor)
                 getattr(outer, field.name).CopyFrom(inner)
                 yield f"{field.name}.{name}", outer
             continue
@@ -239,7 +239,7 @@ def long_lists(descriptor: Descriptor, count: int) -> Iterator[tuple[str, Messag
         yield field.name, made
 
 
-def _plain(descriptor: Descriptor) -> Message:
+def plain(descriptor: Descriptor) -> Message:
     """The first fitting value in every field that is no list; of a oneof, the first field."""
     made = message_factory.GetMessageClass(descriptor)()
     for field in descriptor.fields:
@@ -249,7 +249,7 @@ def _plain(descriptor: Descriptor) -> Message:
         if field.message_type is None:
             setattr(made, field.name, _fits(field)[0])
         else:
-            getattr(made, field.name).CopyFrom(_plain(field.message_type))
+            getattr(made, field.name).CopyFrom(plain(field.message_type))
     return made
 
 

@@ -52,6 +52,8 @@ def exchange_of(asked: Asked) -> Exchange | None:
     """None for a request that is not of this protocol, or not for this kind of method."""
     if asked.verb == "GET":
         return UnaryGet(asked) if is_readable(asked.found) else None
+    if asked.verb != "POST":
+        return None
     found = (STREAM_TYPES if asked.is_streaming else UNARY_TYPES).get(asked.content_type)
     if found is None:
         return None

@@ -15,6 +15,7 @@ Probes are asked by machines, by whatever name, and tell no secrets: they are no
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from runwire_server.web.pages import PROBES
 # What a page of an allowed origin may read beyond the body.
 EXPOSED = ("grpc-status", "grpc-message", "grpc-status-details-bin", "content-encoding")
 PREFLIGHT_S = 7200
+HOST = re.compile(r"(\[[^\[\]]+\]|[^\[\]:@/?#\\\s]+)(:\d*)?")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -93,12 +95,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _hostname(netloc: str) -> str:
-    """Without its port; empty for what is no host."""
-    try:
-        return (urlsplit(f"//{netloc}").hostname or "").removesuffix(".")
-    except ValueError:
-        return ""
+def _hostname(host: str) -> str:
+    """A Host header without its port; empty for what is none."""
+    found = HOST.fullmatch(host)
+    return found[1].lower().strip("[]").removesuffix(".") if found else ""
 
 
 def _place(url: str) -> tuple[str, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import urllib.parse
@@ -14,6 +15,7 @@ import grpc
 import pytest
 from google.protobuf import message_factory
 from google.protobuf.message import Message
+from google.rpc import status_pb2
 from runwire.v1.artifact_service_pb2 import DownloadArtifactRequest
 from runwire.v1.metric_service_pb2 import ReadSeriesRequest, StreamBatchesRequest
 from runwire.v1.registry_service_pb2 import CreateModelRequest, ListModelEventsRequest
@@ -23,6 +25,8 @@ from runwire_server.errors import DataDamaged, ServiceError
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
+from runwire_server.services.metric import MetricService
+from runwire_server.services.run import RunService
 from test_parity import error_classes
 
 from server import hostile
@@ -63,8 +67,6 @@ class InProcess(Dialect):
 
 
 def _as_web_error(error: Any) -> WebError:
-    from google.rpc import status_pb2
-
     trailer = dict(error.trailing_metadata())["grpc-status-details-bin"]
     details = status_pb2.Status.FromString(trailer).details
     return WebError(error.code().name, error.details(), details)
@@ -158,8 +160,6 @@ def test_points_and_bytes_stream_as_they_are(dialect: Dialect, app: App, port: i
 def test_error_of_a_stream_comes_after_what_was_sent(
     dialect: Dialect, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runwire_server.services.metric import MetricService
-
     def broken(*_: Any) -> Iterator[Any]:
         yield b""
         raise DataDamaged("a block is damaged", run_id="1")
@@ -174,8 +174,6 @@ def test_error_of_a_stream_comes_after_what_was_sent(
 def test_every_reason_arrives_with_its_code_and_metadata(
     name: str, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runwire_server.services.run import RunService
-
     error = ServiceError("é%\n'\"😀", retry_after_s=1.5, key="ключ")
     error.reason = name  # type: ignore[misc]
     error.code = next(one.code for one in error_classes() if one.reason == name)  # type: ignore[misc]
@@ -198,8 +196,6 @@ def test_every_reason_arrives_with_its_code_and_metadata(
 def test_fault_of_ours_says_no_more_than_where_to_look(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from runwire_server.services.run import RunService
-
     monkeypatch.setattr(RunService, "GetRun", lambda *_: 1 / 0)
     with web_port(app) as port:
         answer = ask(port, GET_RUN, b"{}", JSON)
@@ -253,32 +249,32 @@ def test_get_has_its_request_in_the_query_however_it_is_written(port: int) -> No
     request = SearchRunsRequest(filter="tags.x = '1'", page_size=1)
     binary = request.SerializeToString()
     text = b'{"filter": "tags.x = \'1\'", "pageSize": 1}'
-    for query in (
+    packed = _b64(gzip.compress(text))
+    right: list[dict[str, Any]] = [
         {"message": text, "encoding": "json"},
         {"message": text, "encoding": "json", "connect": "v1", "base64": "0"},
         {"message": _b64(text), "encoding": "json", "base64": "1"},
-        {"message": _b64(gzip.compress(text)), "encoding": "json", "base64": "1",
-         "compression": "gzip"},
+        {"message": packed, "encoding": "json", "base64": "1", "compression": "gzip"},
         {"message": binary, "encoding": "proto"},
         {"message": _b64(binary), "encoding": "proto", "base64": "1"},
-    ):  # fmt: skip
-        answer = get(**query)
-        assert answer.status == 200, answer
-    for query in (
-        {"encoding": "json"}, {"message": text}, {"message": text, "encoding": "xml"},
+    ]
+    assert [get(**query).status for query in right] == [200] * len(right)
+    wrong: list[dict[str, Any]] = [
+        {"encoding": "json"},
+        {"message": text},
+        {"message": text, "encoding": "xml"},
         {"message": text, "encoding": "json", "connect": "v2"},
         {"message": "*", "encoding": "json", "base64": "1"},
         {"message": text, "encoding": "json", "compression": "br"},
         {str(n): "" for n in range(50)},
-    ):  # fmt: skip
+    ]
+    for query in wrong:
         answer = get(**query)
-        assert answer.status in (400, 501), answer
-        assert json.loads(answer.body)["details"]
+        assert answer.status in (400, 501), query
+        assert json.loads(answer.body)["details"], query
 
 
 def _b64(data: bytes) -> str:
-    import base64
-
     return base64.urlsafe_b64encode(data).decode()
 
 

@@ -33,8 +33,8 @@ def _status(port: int, **headers: str) -> int:
         (
             "127.0.0.1",
             "",
-            ["localhost:5000", "127.0.0.1", "127.1.2.3:80", "[::1]:5000", "LOCALHOST", "a.localhost",
-             "localhost."],
+            ["localhost:5000", "127.0.0.1", "127.1.2.3:80", "[::1]:5000", "LOCALHOST", "localhost.",
+             "a.localhost"],
             ["evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example", "",
              "[::1", "evil.example:80@localhost:x", "localhost@evil.example"],
         ),

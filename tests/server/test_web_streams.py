@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 from drills.processes import eventually
-from runwire.v1.registry_service_pb2 import CreateModelRequest, WatchModelsRequest
+from runwire.v1.registry_service_pb2 import CreateModelRequest
 from runwire.v1.run_service_pb2 import CreateRunRequest, GetRunRequest, WatchRunsRequest
 from runwire.v1.server_service_pb2 import GetServerInfoRequest
 from runwire_server.app import App
 from runwire_server.services.metric import MetricService
 from runwire_server.web import call as web_call
 
-from server.web_client import DIALECTS, WebError, ask, frame, frames, web_port
+from server.web_client import DIALECTS, WebError, frame, frames, web_port
 
 WATCH_RUNS = "/runwire.v1.RunService/WatchRuns"
 WATCH_MODELS = "/runwire.v1.RegistryService/WatchModels"
@@ -199,20 +199,19 @@ def test_call_under_way_gets_its_answer_while_the_server_drains(app: App) -> Non
 
 def test_calls_beyond_the_pool_are_refused_with_retry_info(app: App) -> None:
     release, entered = threading.Event(), threading.Event()
+    original = app.server_service.info
 
     def wait() -> Any:
         entered.set()
         release.wait(30)
-        return {}
+        return original()
 
-    original = app.server_service.info
     app.server_service.info = wait  # type: ignore[method-assign]
     with web_port(app, unary_threads=1) as port, ThreadPoolExecutor(20) as pool:
-        first = pool.submit(ask, port, INFO, b"{}", {"content-type": "application/json"})
+        first = pool.submit(BINARY.call, port, INFO, GetServerInfoRequest())
         assert entered.wait(10)
         calls = [pool.submit(BINARY.call, port, INFO, GetServerInfoRequest()) for _ in range(12)]
         refused = eventually(lambda: [one for one in calls if one.done()], "some are refused")
-        app.server_service.info = original  # type: ignore[method-assign]
         release.set()
         for one in refused:
             error = one.exception()
@@ -220,7 +219,7 @@ def test_calls_beyond_the_pool_are_refused_with_retry_info(app: App) -> None:
             assert error.info.reason == "OVERLOADED"
         for one in set(calls) - set(refused):
             assert one.exception(10) is None or "too much to do" in str(one.exception())
-        assert first.result(10).status == 500  # a fault of this test's own
+        assert first.result(10)
 
 
 def test_thirty_two_callers_at_once_all_get_their_own_answers(app: App) -> None:
@@ -264,9 +263,3 @@ def test_one_connection_carries_many_calls_one_after_the_other(app: App) -> None
             assert path == INFO or frames(data)[-1][0] == 2
             opened = opened or connection.sock
             assert connection.sock is opened
-
-
-def test_watch_request_may_name_what_it_wants(app: App) -> None:
-    with web_port(app) as port, pytest.raises(WebError) as caught:
-        BINARY.call(port, WATCH_MODELS, WatchModelsRequest(), {"connect-timeout-ms": "1"})
-    assert caught.value.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED")

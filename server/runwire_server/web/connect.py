@@ -130,7 +130,7 @@ class UnaryGet(Unary):
             raise FieldInvalid("message", "must be in the query")
         data = text.encode(errors="surrogateescape")
         if self._query.get("base64") == "1":
-            data = wire.from_base64("message", text, url_safe=True)
+            data = wire.from_base64("message", text)
         plain = wire.unpack(data, self._query.get("compression", ""))
         return self._codec.decode(plain, self._asked.method)
 

@@ -5,9 +5,8 @@ Both send messages as JSON or in binary, in streams each behind five bytes: flag
 
 from __future__ import annotations
 
-import binascii
 import zlib
-from base64 import b64decode, urlsafe_b64decode
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -197,16 +196,12 @@ def whole_number(name: str, text: str, most_digits: int) -> int:
     return int(text)
 
 
-def from_base64(field: str, text: str, *, url_safe: bool = False) -> bytes:
-    """With or without its padding."""
-    padded = text.rstrip("=")
-    padded += "=" * (-len(padded) % 4)
+def from_base64(field: str, text: str) -> bytes:
+    """In either alphabet, with or without its padding."""
+    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        if url_safe:
-            padded = padded.replace("+", "-").replace("/", "_")
-            return urlsafe_b64decode(padded)
-        return b64decode(padded, validate=True)
-    except (binascii.Error, ValueError):
+        return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
         raise FieldInvalid(field, "not base64") from None
 
 

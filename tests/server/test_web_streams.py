@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from runwire_server.app import App
 from runwire_server.services.metric import MetricService
 from runwire_server.web import call as web_call
 
-from server.web_client import DIALECTS, WebError, frame, frames, web_port
+from server.web_client import DIALECTS, Stream, WebError, frame, frames, web_port
 
 WATCH_RUNS = "/runwire.v1.RunService/WatchRuns"
 WATCH_MODELS = "/runwire.v1.RegistryService/WatchModels"
@@ -36,24 +35,6 @@ BINARY = DIALECTS["connect-proto"]
 def app(tmp_path: Path) -> Iterator[App]:
     with closing(App(f"sqlite:///{tmp_path / 'x.db'}", str(tmp_path / "blobs"))) as made:
         yield made
-
-
-class Stream:
-    """A stream of Connect envelopes, read as it comes."""
-
-    def __init__(self, port: int, path: str, headers: Any = None):
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        kind = {"content-type": "application/connect+json"}
-        self._connection.request("POST", path, frame(0, b"{}"), kind | (headers or {}))
-        self._answer = self._connection.getresponse()
-
-    def next(self) -> tuple[int, Any]:
-        prefix = self._answer.read(5)
-        return prefix[0], json.loads(self._answer.read(int.from_bytes(prefix[1:], "big")))
-
-    def close(self) -> None:
-        self._answer.close()
-        self._connection.close()
 
 
 def _threads(name: str) -> int:
@@ -158,7 +139,7 @@ def test_deadline_ends_a_stream_with_its_status(app: App, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(MetricService, "ReadSeries", wait)
     with web_port(app) as port:
-        with closing(Stream(port, READ, {"connect-timeout-ms": "200"})) as stream:
+        with closing(Stream(port, READ, {}, {"connect-timeout-ms": "200"})) as stream:
             assert stream.next() == (0, {})
             flags, end = stream.next()
         assert (flags, end["error"]["code"]) == (2, "deadline_exceeded")

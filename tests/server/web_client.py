@@ -164,6 +164,35 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 
+class Stream:
+    """A stream of Connect envelopes in JSON, read as it comes."""
+
+    def __init__(self, port: int, path: str, request: Any = None, headers: Any = None):
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        kind = {"content-type": "application/connect+json"}
+        body = frame(0, json.dumps(request or {}).encode())
+        self._connection.request("POST", path, body, kind | (headers or {}))
+        self._answer = self._connection.getresponse()
+
+    def next(self) -> tuple[int, Any]:
+        """Flags and message. Raises ConnectionError where there is no whole one."""
+        flags, size = struct.unpack(">BI", self._read(5))
+        return flags, json.loads(self._read(size))
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self._answer.read(size)
+        except http.client.IncompleteRead as error:
+            raise ConnectionError from error
+        if len(data) < size:
+            raise ConnectionError
+        return data
+
+    def close(self) -> None:
+        self._answer.close()
+        self._connection.close()
+
+
 def frame(flags: int, data: bytes) -> bytes:
     return struct.pack(">BI", flags, len(data)) + data
 

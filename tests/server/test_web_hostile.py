@@ -85,7 +85,7 @@ def _check(port: int, path: str, content_type: str, body: bytes, **headers: Any)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     answer = ask(port, path, body, {"content-type": content_type} | named)
     error = _error(answer, content_type)
-    if error is not None:
+    if error is not None and error.code != "DEADLINE_EXCEEDED":  # which gRPC says without details
         assert error.code not in ("INTERNAL", "UNKNOWN"), error
         assert f"ERROR_REASON_{error.info.reason}" in ErrorReason.keys()  # noqa: SIM118
         assert "Traceback" not in error.message

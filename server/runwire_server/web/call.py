@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from starlette.types import Receive, Send
@@ -23,7 +23,7 @@ from runwire_server.errors import Draining, ServiceError
 from runwire_server.inprocess import InProcessContext, InProcessError, Metadata
 from runwire_server.interceptors import status_of, unexpected
 from runwire_server.pools import Pool
-from runwire_server.web.wire import Answer, Asked, Exchange
+from runwire_server.web.wire import Answer, Asked, Exchange, Single, Streamed
 
 log = logging.getLogger("runwire.web")
 
@@ -73,7 +73,7 @@ class HttpCall:
             thread.cancel()  # where it still waits for its turn
 
         watch = asyncio.create_task(_until_gone(receive, end))
-        reply = Reply(self._exchange, send)
+        reply = Reply(cast(Streamed, self._exchange), send)
         try:
             result = await self._result(thread, pieces, reply)
             if self._context.is_active():
@@ -126,13 +126,15 @@ class HttpCall:
             raise self._refused(self._asked, error, self._start) from None
 
     def _single(self, _: Pieces) -> Result:
-        return self._exchange.answer(self._behavior(self._request(), self._context))
+        exchange = cast(Single, self._exchange)
+        return exchange.answer(self._behavior(self._request(), self._context))
 
     def _stream(self, pieces: Pieces) -> Result:
+        exchange = cast(Streamed, self._exchange)
         responses = self._behavior(self._request(), self._context)
         try:
             for response in responses:
-                if not pieces.put(self._exchange.item(response)):
+                if not pieces.put(exchange.item(response)):
                     break
         finally:
             responses.close()
@@ -142,7 +144,7 @@ class HttpCall:
 class Reply:
     """What has been said of an answer, and how to say the rest."""
 
-    def __init__(self, exchange: Exchange, send: Send):
+    def __init__(self, exchange: Streamed, send: Send):
         self._exchange, self._send, self._begun = exchange, send, False
 
     async def item(self, piece: bytes) -> None:

@@ -100,15 +100,6 @@ class Unary:
             body = wire.pack(body)
         return Answer(status, headers, body)
 
-    def head(self) -> Answer:
-        raise NotImplementedError("a single call has no stream")
-
-    def item(self, response: Any) -> bytes:
-        raise NotImplementedError("a single call has no stream")
-
-    def tail(self, error: InProcessError | None) -> bytes:
-        raise NotImplementedError("a single call has no stream")
-
 
 class UnaryGet(Unary):
     """The same for a method without side effects, all in the query: a browser may keep it."""
@@ -152,9 +143,6 @@ class Stream:
     def request(self, body: bytes) -> Message:
         encoding = self._asked.headers.get("connect-content-encoding", "")
         return self._codec.decode(wire.only_message(body, encoding), self._asked.method)
-
-    def answer(self, response: Any) -> Answer:
-        raise NotImplementedError("a stream has any number of responses")
 
     def failure(self, error: InProcessError) -> Answer:
         head = self.head()

@@ -74,20 +74,23 @@ class Exchange(Protocol):
 
     def request(self, body: bytes) -> Message: ...
 
-    def answer(self, response: Any) -> Answer:
-        """All of a unary call that succeeded."""
-
     def failure(self, error: InProcessError) -> Answer:
         """All of a call that failed before its first response."""
 
-    def head(self) -> Answer:
-        """How a stream begins."""
 
-    def item(self, response: Any) -> bytes:
-        """One response of a stream."""
+class Single(Exchange, Protocol):
+    def answer(self, response: Any) -> Answer:
+        """All of a call that succeeded."""
+
+
+class Streamed(Exchange, Protocol):
+    def head(self) -> Answer:
+        """How it begins."""
+
+    def item(self, response: Any) -> bytes: ...
 
     def tail(self, error: InProcessError | None) -> bytes:
-        """How a stream ends."""
+        """How it ends."""
 
 
 class Codec(Protocol):

@@ -1,7 +1,8 @@
 """The OpenAPI document of the web port, made from the protos: openapi.py DESCRIPTORS > FILE.
 
-DESCRIPTORS is what ``buf build`` writes, or protoc with --include_source_info; the comments of the protos are the texts. Unary methods only: a
-stream of Connect envelopes is nothing that OpenAPI can say.
+DESCRIPTORS is what ``buf build`` writes, or protoc with --include_source_info; the comments
+of the protos are the texts. Unary methods only: a stream of Connect envelopes is nothing that
+OpenAPI can say.
 """
 
 from __future__ import annotations

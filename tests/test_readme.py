@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,10 @@ from server.web_client import web_port
 README = Path(__file__).parents[1] / "README.md"
 
 
+NO_CURL = shutil.which("curl") is None and os.environ.get("CI") != "true"
+
+
+@pytest.mark.skipif(NO_CURL, reason="there is no curl here")
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_calls_by_curl(shell: str, tmp_path: Path) -> None:
     found = re.search(r"\*\*From any language.*?```sh\n(.*?)```", README.read_text(), re.DOTALL)

@@ -43,6 +43,12 @@ METHODS: dict[str, MethodDescriptor] = {
     for method in Default().FindServiceByName(service).methods
 }
 
+UNARY = [
+    path
+    for path, method in METHODS.items()
+    if not (method.client_streaming or method.server_streaming)
+]
+
 _HOSTILE = (
     "", "0", "-1", "9" * 30, "١٢", "\x00", "a\x00b", "\x1f", "\x7f", "\u0085", "\u2028", "\ufeff",
     "x" * 10_000, "😀", "😀" * 60, "😀" * 600, "e\u0301" * 100, "\x01" * 500,

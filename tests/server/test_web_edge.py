@@ -37,11 +37,6 @@ SEARCH = "/runwire.v1.RunService/SearchRuns"
 READ = "/runwire.v1.MetricService/ReadSeries"
 DOWNLOAD = "/runwire.v1.ArtifactService/DownloadArtifact"
 JSON = {"content-type": "application/json"}
-UNARY = [
-    path
-    for path, method in hostile.METHODS.items()
-    if not (method.client_streaming or method.server_streaming)
-]
 
 
 class InProcess(Dialect):
@@ -79,9 +74,9 @@ def _app(folder: Path) -> App:
     return app
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    with closing(_app(tmp_path)) as made:
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with closing(_app(tmp_path_factory.mktemp("web"))) as made:
         yield made
 
 
@@ -128,13 +123,13 @@ def test_every_unary_method_answers_in_every_dialect_what_grpc_answers(tmp_path:
             port = stack.enter_context(web_port(app))
             servers.append((DIALECTS.get(name) or InProcess(app), port))
         answered = 0
-        for path in UNARY:
+        for path in hostile.UNARY:
             for request in _requests(path):
                 expected, *others = (_outcome(*server, path, request) for server in servers)
                 for (dialect, _), found in zip(servers[1:], others, strict=True):
                     assert found == expected, f"{path} in {dialect.name}: {request}"
                 answered += isinstance(expected[0], Message)
-        assert answered > len(UNARY) / 2  # or errors alone were compared
+        assert answered > len(hostile.UNARY) / 2  # or errors alone were compared
 
 
 def _requests(path: str) -> list[Message]:
@@ -309,7 +304,7 @@ def test_streams_in_json_are_packed_for_those_who_take_it(port: int) -> None:
 def test_request_at_the_limit_is_taken_and_one_above_it_is_refused(
     dialect: Dialect, port: int
 ) -> None:
-    request = CreateModelRequest(name="big", description="x" * 60_000)
+    request = CreateModelRequest(name=f"big {dialect.name}", description="x" * 60_000)
     assert dialect.call(port, "/runwire.v1.RegistryService/CreateModel", request)
     request.description = "x" * (LIMITS.max_message_bytes + 1)
     with pytest.raises(WebError) as caught:
@@ -319,11 +314,10 @@ def test_request_at_the_limit_is_taken_and_one_above_it_is_refused(
 
 def test_headers_are_metadata(dialect: Dialect, port: int) -> None:
     headers = {"Runwire-User": "J%C3%BCrgen"}
-    model = CreateModelRequest(name="mine")
+    model = CreateModelRequest(name=f"by {dialect.name}")
     dialect.call(port, "/runwire.v1.RegistryService/CreateModel", model, headers)
-    events = dialect.call(
-        port, "/runwire.v1.RegistryService/ListModelEvents", ListModelEventsRequest(model="mine")
-    )
+    asked = ListModelEventsRequest(model=model.name)
+    events = dialect.call(port, "/runwire.v1.RegistryService/ListModelEvents", asked)
     assert [one.actor for one in events[0].events] == ["Jürgen"]  # type: ignore[attr-defined]
 
 

@@ -46,7 +46,7 @@ GRPC_WEB = (
     *("application/grpc-web", "application/grpc-web+proto", "application/grpc-web+json"),
     *("application/grpc-web-text", "application/grpc-web-text+proto"),
 )
-GENERATED = hypothesis.settings(max_examples=300)
+GENERATED = hypothesis.settings(max_examples=100)
 LIMIT = LIMITS.max_message_bytes
 
 
@@ -137,11 +137,8 @@ def test_any_bytes_of_a_stream_get_an_answer_or_a_typed_error(content_type: str,
     check()
 
 
-@pytest.mark.parametrize("path", hostile.paths_of(streams_requests=False))
+@pytest.mark.parametrize("path", hostile.UNARY)
 def test_any_request_in_json_gets_an_answer_or_a_typed_error(path: str, port: int) -> None:
-    if hostile.METHODS[path].server_streaming:
-        pytest.skip("some do not end; what JSON can say is said by the others")
-
     @hypothesis.settings(max_examples=15, phases=[hypothesis.Phase.generate])
     @hypothesis.given(hostile.messages(hostile.METHODS[path].input_type))
     def check(request: Any) -> None:
@@ -173,7 +170,7 @@ def test_json_that_is_no_request_is_refused(text: str, port: int) -> None:
 def _bomb() -> bytes:
     packer = zlib.compressobj(1, wbits=31)
     zeros = bytes(1 << 20)
-    return b"".join(packer.compress(zeros) for _ in range(600)) + packer.flush()
+    return b"".join(packer.compress(zeros) for _ in range(100)) + packer.flush()
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ def web_port(app: App, observe: Any = None, **settings: Any) -> Iterator[int]:
         app.drain.set()
         server.stop()
         pools.close()
+        app.drain.clear()
 
 
 def ask(

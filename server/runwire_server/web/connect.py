@@ -91,7 +91,11 @@ class Unary:
         return self._packed(HTTP_STATUS[error.code()], "json", body)
 
     def _packed(self, status: int, form: str, body: bytes) -> Answer:
-        headers = {"content-type": f"application/{form}", "vary": "accept-encoding"}
+        headers = {
+            "content-type": f"application/{form}",
+            "cache-control": "no-store",  # the next call may have another answer
+            "vary": "accept-encoding",
+        }
         if form == "json":
             body += b"\n"  # for those who read it in a terminal
         accepted = wire.accepts_gzip(self._asked.headers.get("accept-encoding", ""))
@@ -102,7 +106,7 @@ class Unary:
 
 
 class UnaryGet(Unary):
-    """The same for a method without side effects, all in the query: a browser may keep it."""
+    """The same for a method without side effects, with all of the request in the query."""
 
     def __init__(self, asked: Asked):
         self._query = _query(asked.query)

@@ -22,7 +22,7 @@ from runwire_server.app import SERVICE_NAMES, App
 from runwire_server.errors import Draining, FieldInvalid, Overloaded, ServiceError, Unimplemented
 from runwire_server.inprocess import InProcessError, InProcessServer
 from runwire_server.interceptors import CallInterceptor, Observe, kind_of, status_of, tell
-from runwire_server.pools import Pools
+from runwire_server.pools import Pool, Pools
 from runwire_server.web import connect, grpc_web
 from runwire_server.web.call import HttpCall, HttpContext, send_whole
 from runwire_server.web.wire import Asked, Exchange, check_size
@@ -70,15 +70,19 @@ class Edge:
         if method.client_streaming:
             raise Unimplemented(f"{method.name} over HTTP, as its requests are a stream: use gRPC")
         pool = self._pools.of(streaming=asked.is_streaming)
+        self._check_room(pool)
+        context = HttpContext(lasts_s, asked.metadata(), scope.get("client"))
+        body = await _body(asked, exchange, receive)
+        self._check_room(pool)  # others may have come while the body did
+        handler = self._services.handler(asked.path, ())
+        behavior = getattr(handler, kind_of(handler))
+        return HttpCall(asked, exchange, behavior, context, pool, body, self._refused)
+
+    def _check_room(self, pool: Pool) -> None:
         if self._drain.is_set():
             raise Draining
         if pool.is_full:
             raise Overloaded(retry_after_s=1.0)
-        context = HttpContext(lasts_s, asked.metadata(), scope.get("client"))
-        body = await _body(asked, exchange, receive)
-        handler = self._services.handler(asked.path, ())
-        behavior = getattr(handler, kind_of(handler))
-        return HttpCall(asked, exchange, behavior, context, pool, body, self._refused)
 
     def _refused(self, asked: Asked, error: ServiceError, start: float) -> InProcessError:
         """The end of a call that came to no handler, counted and logged as the others are."""

@@ -22,6 +22,7 @@ class WebServer:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
+            http="h11",  # of those that uvicorn finds, the one that bounds a request's head
             log_config=None,
             access_log=False,
             lifespan="off",

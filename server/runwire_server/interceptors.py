@@ -166,7 +166,7 @@ class _Call:
 
     def _abort(self, error: ServiceError) -> None:
         status = status_of(error)
-        self._end(status.code.name, error.reason, error.message)
+        self._end(status.code.name, error.reason, status.details)
         self._context.abort_with_status(cast(grpc.Status, status))
 
     def _end(self, code: str, reason: str = "", message: str = "") -> None:

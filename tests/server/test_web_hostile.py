@@ -270,3 +270,19 @@ def test_metadata_of_bytes_must_be_base64(port: int) -> None:
     headers = {"content-type": "application/json", "x-bin": "not base64!"}
     error = json.loads(ask(port, GET_RUN, b"{}", headers).body)
     assert error["details"][0]["debug"]["metadata"]["field"] == "x-bin"
+
+
+def test_body_in_a_hundred_thousand_parts_is_put_together(port: int) -> None:
+    body = b'{"runId": "%s"}' % (b"0" * 100_000)
+    with _sent(port, "transfer-encoding: chunked\r\n") as connection:
+        connection.sendall(b"".join(b"1\r\n%c\r\n" % one for one in body) + b"0\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+def test_name_of_no_method_reaches_neither_log_nor_counters(
+    port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "runwire.calls")
+    answer = ask(port, "/runwire.v1.X/a%0Ab", b"{}", {"content-type": "application/json"})
+    assert answer.status == 501
+    assert not caplog.records

@@ -87,8 +87,9 @@ class Edge:
     def _refused(self, asked: Asked, error: ServiceError, start: float) -> InProcessError:
         """The end of a call that came to no handler, counted and logged as the others are."""
         status = status_of(error)
-        observe = self._observe if asked.found is not None else None
-        tell(observe, asked.path, status.code.name, start, error.reason, error.message)
+        if asked.found is not None:  # or its name is anything at all
+            name = status.code.name
+            tell(self._observe, asked.path, name, start, error.reason, status.details)
         return InProcessError(*status)
 
 
@@ -111,22 +112,21 @@ async def _body(asked: Asked, exchange: Exchange, receive: Receive) -> bytes:
     """All of it, as far as the exchange takes it. Raises ``ClientDisconnect``."""
     announced = asked.headers.get("content-length", "")
     check_size(int(announced) if announced.isdigit() else 0, exchange.max_body_bytes)
-    parts: list[bytes] = []
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
-            while await _take(receive, parts):
-                check_size(sum(map(len, parts)), exchange.max_body_bytes)
+            while await _take(receive, body):
+                check_size(len(body), exchange.max_body_bytes)
     except TimeoutError:
         raise FieldInvalid("request", f"did not arrive within {BODY_S:.0f} s") from None
-    body = b"".join(parts)
     check_size(len(body), exchange.max_body_bytes)
-    return body
+    return bytes(body)
 
 
-async def _take(receive: Receive, parts: list[bytes]) -> bool:
-    """One more part. False for the last."""
+async def _take(receive: Receive, body: bytearray) -> bool:
+    """One more part of it. False for the last."""
     message: Any = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
-    parts.append(message.get("body", b""))
+    body += message.get("body", b"")
     return bool(message.get("more_body", False))

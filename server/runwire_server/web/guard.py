@@ -10,7 +10,8 @@ A browser runs other people's pages, and sends what they ask for. Two ways in ar
 - **Cross-site requests**: whatever is sent by a page of another origin has its Origin, and is
   refused unless ``--cors-origins`` names that. There are no cookies here to be stolen.
 
-Probes are asked by machines, by whatever name, and tell no secrets: they are not checked.
+Probes and discovery are asked for by machines, behind proxies and by whatever name. They
+change nothing and tell no secrets: they are not checked.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runwire_server.settings import Settings
-from runwire_server.web.pages import PROBES
+from runwire_server.web.pages import OPEN
 
 # What a page of an allowed origin may read beyond the body.
 EXPOSED = ("grpc-status", "grpc-message", "grpc-status-details-bin", "content-encoding")
@@ -45,7 +46,7 @@ class Guard:
         self._app = _with_cors(app, self._origins) if self._origins else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        problem = None if scope["path"] in PROBES else self._problem(Headers(scope=scope))
+        problem = None if scope["path"] in OPEN else self._problem(Headers(scope=scope))
         app = self._app if problem is None else PlainTextResponse(f"{problem}\n", 403)
         await app(scope, receive, send)
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 Check = Callable[[], dict[str, str]]
 Info = Callable[[], GetServerInfoResponse]
 # What machines ask for under whatever name they know the server by: see ``guard``.
-PROBES = ("/livez", "/readyz", "/metrics")
+OPEN = ("/livez", "/readyz", "/metrics", "/api/v1/server")
 # Made from the protos by scripts/gen.
 OPENAPI = Path(__file__).parent / "openapi.json"
 

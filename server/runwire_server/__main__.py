@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import signal
 import sys
@@ -29,13 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = settings_module.read(arguments)
     telemetry.set_up_logs(settings.log_level, settings.log_format)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on(stop, signal.SIGTERM, signal.SIGINT)
     if settings.workers > 1:
         from runwire_server import workers
 
         return exit_code(lambda: workers.supervise(settings, stop))
     return exit_code(lambda: serve(settings, stop, announce))
+
+
+def stop_on(stop: threading.Event, *numbers: signal.Signals) -> None:
+    """Set the event at a signal: from a thread, as the one that waits may hold its lock."""
+    for number in numbers:
+        signal.signal(number, lambda *_: _thread.start_new_thread(stop.set, ()))
 
 
 def exit_code(run: Callable[[], int]) -> int:
@@ -63,7 +69,8 @@ def serve(settings: Settings, stop: threading.Event, on_ready: OnReady) -> int:
         web = start_web(app, settings, server.pools, server.port)
         server.start()
         on_ready(settings, server.port, web)
-        stop.wait()
+        while not stop.wait(0.5):  # a signal just before a wait would not end it
+            pass
         log.info("draining")
         app.drain.set()
         if web:

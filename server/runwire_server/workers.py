@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from runwire_server import telemetry
-from runwire_server.__main__ import announce, exit_code, serve, start_web
+from runwire_server.__main__ import announce, exit_code, serve, start_web, stop_on
 from runwire_server.app import App
 from runwire_server.pools import Pools
 from runwire_server.settings import Settings
@@ -136,7 +136,7 @@ def _keeper(settings: Settings) -> socket.socket:
 def _work(settings: Settings, told: Connection) -> None:
     telemetry.set_up_logs(settings.log_level, settings.log_format)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop_on(stop, signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     parent = multiprocessing.parent_process()
     if parent is not None:  # a worker never outlives its parent, however that ended

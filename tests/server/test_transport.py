@@ -32,6 +32,7 @@ from runwire.v1.run_service_pb2_grpc import RunServiceStub
 from runwire.v1.server_service_pb2 import GetServerInfoRequest
 from runwire.v1.server_service_pb2_grpc import ServerServiceStub
 from runwire_server import transport
+from runwire_server.__main__ import stop_on
 from runwire_server.app import SERVICE_NAMES, App
 from runwire_server.limits import LIMITS
 from runwire_server.settings import Settings
@@ -257,6 +258,23 @@ def test_server_that_cannot_start_says_why_in_one_line() -> None:
         errors = server.stderr.read()
         assert "cannot start" in errors
         assert "Traceback" not in errors
+
+
+def test_signal_that_comes_while_the_wait_begins_ends_it() -> None:
+    stop = threading.Event()
+    condition: Any = stop._cond  # type: ignore[attr-defined]
+
+    def release() -> None:  # the wait holds the event's lock here
+        os.kill(os.getpid(), signal.SIGTERM)
+        condition._lock.release()
+
+    before = signal.getsignal(signal.SIGTERM)
+    stop_on(stop, signal.SIGTERM)
+    condition._release_save = release
+    try:
+        assert stop.wait(10)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_workers_share_a_port_and_one_that_dies_is_replaced(

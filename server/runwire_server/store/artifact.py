@@ -16,9 +16,11 @@ types and times are not in it. Paths are relative to the prefix that was asked f
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob
@@ -34,6 +36,9 @@ from runwire_server.store.experiment import workspace_of
 from runwire_server.store.paths import check_path, check_prefix
 from runwire_server.store.tables import artifacts, experiments, runs
 from runwire_server.store.times import to_proto
+
+if TYPE_CHECKING:
+    from runwire_server.store.database import Insert
 
 ROWS_AT_ONCE = 1000
 # Each is a statement, in a transaction that others wait for.
@@ -233,16 +238,18 @@ def _digest_of(entries: Sequence[Entry]) -> Tree:
 
 
 def _write(tx: Transaction, owner: str, workspace: str, entries: Iterable[Entry]) -> None:
-    statement = tx.insert(artifacts)
+    ordered = iter(sorted(entries, key=lambda entry: entry.path))
+    while some := list(islice(ordered, ROWS_AT_ONCE)):
+        rows = [(owner, workspace, *entry) for entry in some]
+        tx.execute_many(_upsert(tx.insert), ("owner", "workspace", *Entry._fields), rows)
+
+
+@functools.cache
+def _upsert(insert: Callable[[sa.Table], Insert]) -> Insert:
+    statement = insert(artifacts)
     changed = {
         name: statement.excluded[name]
         for name in ("digest", "size_bytes", "uri", "media_type", "modify_time")
     }
     keys = [artifacts.c.owner, artifacts.c.path]
-    upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
-    rows = [
-        {"owner": owner, "workspace": workspace, **entry._asdict()}
-        for entry in sorted(entries, key=lambda entry: entry.path)
-    ]
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        tx.execute(upsert, rows[start : start + ROWS_AT_ONCE])
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)

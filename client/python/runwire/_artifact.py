@@ -55,6 +55,8 @@ _MODES = {
     "merge": CommitArtifactsRequest.MODE_MERGE,
     "replace": CommitArtifactsRequest.MODE_REPLACE,
 }
+# At least, by a server that is busy; otherwise it is ten times as many.
+COMMITTED_A_SECOND = 2000
 # Of a page of some 1,000 bytes an entry at most, in a message of 4 MiB.
 LISTED_AT_ONCE = 2500
 
@@ -92,7 +94,7 @@ class Artifacts:
         found = _artifact_put.sources(content, artifact_path, media_type)
         _artifact_put.send(self, found, self._in(workspace), progress)
         first = CommitArtifactsRequest(owner=ArtifactOwner(run_id=run_id))
-        return self._commit(lambda: in_messages(first, found, Source.describe))
+        return self._commit(lambda: in_messages(first, found, Source.describe), len(found))
 
     def get(
         self,
@@ -223,15 +225,17 @@ class Artifacts:
         owner = ArtifactOwner(run_id=run_id)
         first = CommitArtifactsRequest(owner=owner, mode=_MODES[mode], request_id=request_id)
         sent = list(artifacts)
-        return self._commit(lambda: in_messages(first, sent, _copy))
+        return self._commit(lambda: in_messages(first, sent, _copy), len(sent))
 
     def _commit(
-        self, requests: Callable[[], Iterator[CommitArtifactsRequest]]
+        self, requests: Callable[[], Iterator[CommitArtifactsRequest]], files: int
     ) -> CommitArtifactsResponse:
-        patience = Patience()
+        patience, timeout_s = Patience(), self._caller.timeout_s + files / COMMITTED_A_SECOND
         while True:
             try:
-                tree: CommitArtifactsResponse = self._unary("CommitArtifacts", requests())
+                tree: CommitArtifactsResponse = self._caller.unary(
+                    ArtifactServiceStub, "CommitArtifacts", requests(), timeout_s=timeout_s
+                )
                 return tree
             except UnavailableError as error:
                 patience.wait(error)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -133,7 +133,7 @@ def copy_tree(tx: Transaction, source_owner: str, source_path: str, target_owner
     ``NotFound`` where nothing is there.
     """
     prefix = check_prefix("source_path", source_path)
-    entries = _under(tx, source_owner, prefix)
+    entries = list(_under(tx, source_owner, prefix))
     if not entries:
         raise NotFound("artifact", prefix or source_owner)
     workspace = workspace_of_owner(tx, source_owner)
@@ -214,27 +214,27 @@ def _find_run(tx: Transaction, query: sa.Select[Any], run_id: str) -> sa.Row[Any
     return row
 
 
-def _under(tx: Transaction, owner: str, prefix: str) -> list[Entry]:
-    """What lies under ``prefix``, with paths relative to it."""
+def _under(tx: Transaction, owner: str, prefix: str) -> Iterator[Entry]:
+    """What lies under ``prefix``, in order, with paths relative to it."""
     columns = (artifacts.c[name] for name in Entry._fields)
     query = sa.select(*columns).where(artifacts.c.owner == owner)
-    if not prefix:
-        return list(map(Entry._make, tx.execute(query)))
-    query = query.where(sa.or_(artifacts.c.path == prefix, artifact_entry.inside(tx, prefix)))
-    entries = map(Entry._make, tx.execute(query))
+    if prefix:
+        query = query.where(sa.or_(artifacts.c.path == prefix, artifact_entry.inside(tx, prefix)))
     # Of a single file, its name.
-    name = prefix.rsplit("/", 1)[-1]
-    return [entry._replace(path=entry.path[len(prefix) + 1 :] or name) for entry in entries]
+    name, start = prefix.rsplit("/", 1)[-1], len(prefix) + 1 if prefix else 0
+    for row in tx.execute(query.order_by(artifact_entry.ordered_path(tx))):
+        entry = Entry._make(row)
+        yield entry._replace(path=entry.path[start:] or name) if prefix else entry
 
 
-def _digest_of(entries: Sequence[Entry]) -> Tree:
-    lines = [
-        (entry.path.encode(), (f"uri:{entry.uri}" if entry.uri else entry.digest).encode())
-        for entry in entries
-    ]
-    content = b"".join(b"%b\0%b\n" % line for line in sorted(lines))
-    size_bytes = sum(entry.size_bytes for entry in entries)
-    return Tree(f"sha256:{hashlib.sha256(content).hexdigest()}", len(lines), size_bytes)
+def _digest_of(entries: Iterable[Entry]) -> Tree:
+    """Of entries in the order of their paths: they may be more than fit in memory."""
+    digest, files, size_bytes = hashlib.sha256(), 0, 0
+    for entry in entries:
+        content = f"uri:{entry.uri}" if entry.uri else entry.digest
+        digest.update(f"{entry.path}\0{content}\n".encode())
+        files, size_bytes = files + 1, size_bytes + entry.size_bytes
+    return Tree(f"sha256:{digest.hexdigest()}", files, size_bytes)
 
 
 def _write(tx: Transaction, owner: str, workspace: str, entries: Iterable[Entry]) -> None:

@@ -457,7 +457,7 @@ def test_memory_does_not_grow_with_a_folder_and_progress_is_told_all_the_way(
     ):
         seen: list[int] = []
         tracemalloc.start()
-        transfer(progress=lambda done, _total, seen=seen: seen.append(done))
+        transfer(progress=partial(_note, seen))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 40 * MIB
@@ -466,6 +466,10 @@ def test_memory_does_not_grow_with_a_folder_and_progress_is_told_all_the_way(
     names = [path.name for path in (tmp_path / "source").iterdir()]
     mismatched = filecmp.cmpfiles(tmp_path / "source", tmp_path / "out", names, shallow=False)[1:]
     assert mismatched == ([], [])
+
+
+def _note(seen: list[int], done: int, _total: int) -> None:
+    seen.append(done)
 
 
 def test_same_bytes_under_many_names_are_sent_once(

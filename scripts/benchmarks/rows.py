@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks import (
     anchors,
     artifact_cuts,
+    artifact_folders,
     artifacts,
     clients,
     crash,
@@ -179,6 +180,17 @@ ROWS: dict[str, Row] = {
         artifacts.small_files,
         "files/s up >= 5_000",
         "files/s down >= 5_000",
+    ),
+    "A2-wide": row(
+        "a folder of 100,000 files of 1 KiB to the server and back; both sides' memory",
+        artifact_folders.wide_folder,
+        "files that differ <= 0",
+        "up, first progress, s <= 5.0",
+        "down, first progress, s <= 5.0",
+        "up, RSS growth of the client, MiB <= 256",
+        "up, RSS growth of the server, MiB <= 256",
+        "down, RSS growth of the client, MiB <= 256",
+        "down, RSS growth of the server, MiB <= 256",
     ),
     "A3": row(
         "uploads cut at random, client or server killed, and sent again",

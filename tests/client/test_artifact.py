@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import sys
+import tracemalloc
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -404,11 +407,10 @@ def test_decomposed_name_is_found_by_its_composed_one(good: Artifacts, tmp_path:
     assert again == tmp_path / "out" / "modèle"
 
 
-@pytest.mark.parametrize("size", [1000, 3 * MIB])
-def test_file_that_shrinks_meanwhile_is_refused(
-    good: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+def test_large_file_that_shrinks_meanwhile_is_refused(
+    good: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = tmp_path / "source"
+    size, source = 3 * MIB, tmp_path / "source"
     source.write_bytes(os.urandom(size))
     ask = good.find_missing_blobs
 
@@ -440,6 +442,53 @@ def test_file_that_grows_meanwhile_is_sent_as_it_was(
     good.put(RUN_ID, source)
     with closing(good.download(RUN_ID, "log")) as download:
         assert download.read() == data
+
+
+def test_memory_does_not_grow_with_a_folder_and_progress_is_told_all_the_way(
+    good: Artifacts, tmp_path: Path
+) -> None:
+    """96 MiB both ways: the bytes of some groups at a time, on both sides."""
+    (tmp_path / "source").mkdir()
+    for number in range(3000):
+        (tmp_path / "source" / f"{number:04}").write_bytes(os.urandom(32 << 10))
+    for transfer in (
+        partial(good.put, RUN_ID, tmp_path / "source"),
+        partial(good.get, RUN_ID, "", tmp_path / "out"),
+    ):
+        seen: list[int] = []
+        tracemalloc.start()
+        transfer(progress=partial(_note, seen))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 40 * MIB
+        assert (seen[0], seen[-1]) == (0, 3000 * (32 << 10))
+        assert len(seen) > 24
+    names = [path.name for path in (tmp_path / "source").iterdir()]
+    mismatched = filecmp.cmpfiles(tmp_path / "source", tmp_path / "out", names, shallow=False)[1:]
+    assert mismatched == ([], [])
+
+
+def _note(seen: list[int], done: int, _total: int) -> None:
+    seen.append(done)
+
+
+def test_same_bytes_under_many_names_are_sent_once(
+    good: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "source").mkdir()
+    for number in range(2500):
+        (tmp_path / "source" / f"{number}").write_bytes(b"the same")
+    sent: list[int] = []
+    put = good.batch_put_blobs
+
+    def counting(items: Any, **options: Any) -> Any:
+        items = list(items)
+        sent.append(len(items))
+        return put(items, **options)
+
+    monkeypatch.setattr(good, "batch_put_blobs", counting)
+    assert good.put(RUN_ID, tmp_path / "source").files == 2500
+    assert sent == [1]
 
 
 def test_first_failure_stops_the_other_transfers(good: Artifacts, tmp_path: Path) -> None:

@@ -53,6 +53,32 @@ def test_a_search_filters_by_everything_at_once(client: runwire.Client) -> None:
     assert [run.name for run in found] == ["run3", "run2"]
 
 
+def test_a_search_finds_what_a_dataset_was_used_for(client: runwire.Client) -> None:
+    for name, contexts in (("both", ["training", "eval"]), ("eval", ["eval"]), ("none", [""])):
+        inputs = [DatasetInput(name="d", tags={"context": one}) for one in contexts]
+        client.runs.create(name=name, inputs=inputs)
+    client.runs.create(name="tagged", inputs=[DatasetInput(name="d", tags={"for": "training"})])
+    client.runs.create(name="without")
+    for text, names in (
+        ("datasets.context = 'eval'", ["both", "eval"]),
+        ("dataset.name = 'd' AND dataset.context = 'training'", ["both"]),
+        ("datasets.context = 'eval' AND datasets.context != 'eval'", ["both"]),
+        ("datasets.context IN ('eval', 'training') AND NOT dataset.context = 'training'", ["eval"]),
+        ("datasets.context ILIKE 'TRAIN%'", ["both"]),
+        ("datasets.context IS NULL", ["none", "tagged", "without"]),
+    ):
+        found = client.runs.search(filter=text, order_by="name")
+        assert [run.name for run in found] == names, text
+    with pytest.raises(runwire.InvalidArgumentError, match="several values"):
+        list(client.runs.search(order_by="datasets.context"))
+
+
+def test_a_context_is_a_value(client: runwire.Client) -> None:
+    with pytest.raises(runwire.InvalidArgumentError) as error:
+        client.runs.create(inputs=[DatasetInput(name="d", tags={"context": "a\0"})])
+    assert error.value.metadata["field"] == "run.inputs.tags.context"
+
+
 def test_columns_bring_just_what_they_name(client: runwire.Client) -> None:
     run = client.runs.create(
         params={"lr": "0.1", "other": "x"}, tags={"team": "nlp", "other": "x"}, name="n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from runwire.v1.registry_service_pb2 import CreateModelVersionRequest, RestoreModelRequest
+from runwire.v1.run_pb2 import DatasetInput
 from runwire_server.errors import StorageUnavailable
 from runwire_server.metrics import frames
 from runwire_server.metrics.keys import key_id
 from runwire_server.store import migrations, model, model_restore, model_version
 from runwire_server.store.database import Database
+from runwire_server.store.migrations.versions import v0009_sources
 from runwire_server.store.search import RUNS, search
-from runwire_server.store.tables import metadata
+from runwire_server.store.tables import metadata, run_inputs
 
 from server.batches import losses, points, running, send, series
 from server.trials import TRIALS, found, insert_run
@@ -161,13 +164,37 @@ def test_runs_of_the_second_schema_are_found_by_the_indexes_of_the_third(db: Dat
     migrations.upgrade(db, "0002")
     with db.write() as tx:
         for trial in TRIALS:
-            insert_run(tx, trial)
+            insert_run(tx, replace(trial, datasets=[]))
     assert migrations.upgrade(db)
     with db.read() as tx:
         for filter in ("params.p = 'a'", "params.p = 10", "tags.t = 'ab'", "metrics.m > 0.2"):
             rows, _ = search(tx, RUNS, filter=filter, home=lambda column: column.in_([1, 2]))
             assert [row.run_id for row in rows] == found(tx, filter)
             assert rows
+
+
+def test_inputs_of_the_eighth_schema_are_found_by_their_context(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(v0009_sources, "ROWS_AT_ONCE", 2)
+    with db.write_alone() as tx:
+        metadata.drop_all(tx.connection)
+        tx.execute(sa.text("DROP TABLE alembic_version"))
+    migrations.upgrade(db, "0008")
+    contexts = ["training", "", "nul\0", "eval", "training"]
+    with db.write() as tx:
+        for number, context in enumerate(contexts):
+            one = DatasetInput(name="d", tags={"context": context})
+            values = {"run": f"{number:032x}", "data": one.SerializeToString()}
+            tx.execute(sa.text(_INPUT_0008), values)
+    assert migrations.upgrade(db)
+    with db.read() as tx:
+        rows = tx.execute(sa.select(run_inputs.c.context).order_by(run_inputs.c.run_id))
+        assert rows.scalars().all() == ["training", "", "", "eval", "training"]
+
+
+_INPUT_0008 = """INSERT INTO run_inputs (run_id, input_id, name, digest, dataset_input)
+    VALUES (:run, 'i', 'd', '', :data)"""
 
 
 def test_points_are_not_compressed_by_the_database(db: Database) -> None:

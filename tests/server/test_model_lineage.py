@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from runwire.v1.run_pb2 import DatasetInput
 from runwire_server.inprocess import InProcessContext
 from runwire_server.limits import LIMITS
 from runwire_server.services.model import RegistryService
-from runwire_server.store import model_lineage
+from runwire_server.store import model_edges, model_lineage
 from runwire_server.store.database import Database
 from runwire_server.store.registry import Registry
 from runwire_server.store.tables import runs
@@ -95,6 +96,32 @@ def test_answer_of_the_longest_names_fits_a_message(db: Database) -> None:
     assert (len(answer.nodes), answer.truncated) == (model_lineage.MAX_NODES, True)
     assert answer.ByteSize() < LIMITS.max_message_bytes
     assert max(max(edge.source, edge.target) for edge in answer.edges) < len(answer.nodes)
+
+
+def test_versions_of_a_uri_are_found_by_an_index(db: Database) -> None:
+    """URIs that begin alike further than the index goes are still told apart."""
+    place = "s3://" + "p" * 600
+    for name in "ab":
+        publish(db, source_uri=f"{place}/{name}")
+    answer = lineage(db, root=pb.LineageNode(uri=f"{place}/b"))
+    assert [node.model_version.version for node in answer.nodes[1:]] == [2]
+    query = model_edges.versions_at(["s3://x"], "default")
+    with db.read() as tx:
+        if db.is_postgres:
+            tx.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        how = "EXPLAIN" if db.is_postgres else "EXPLAIN QUERY PLAN"
+        bound = query.compile(tx.connection, compile_kwargs={"render_postcompile": True})
+        lines = tx.connection.exec_driver_sql(f"{how} {bound}", _values(bound)).all()
+    assert any("ix_model_versions_source_uri" in str(line) for line in lines), lines
+
+
+def _values(bound: Any) -> Any:
+    """As the driver takes them."""
+    return (
+        tuple(bound.params[name] for name in bound.positiontup)
+        if bound.positional
+        else bound.params
+    )
 
 
 def test_version_of_a_name_that_was_used_again_is_told_apart(db: Database) -> None:

@@ -64,6 +64,12 @@ def ids(*tests: Predicate) -> list[str]:
         ("datasets.name IS NULL", lambda t: not t.datasets),
         ("datasets.name != 'train'", lambda t: "test" in t.datasets),
         ("NOT datasets.name = 'train'", lambda t: "train" not in t.datasets),
+        ("datasets.context IS NULL", lambda t: "train" not in t.datasets),
+        ("datasets.context IS NOT NULL", lambda t: "train" in t.datasets),
+        ("datasets.context != 'eval'", lambda t: "train" in t.datasets),
+        ("dataset.context LIKE 'train%'", lambda t: "train" in t.datasets),
+        ("NOT datasets.context = 'training'", lambda t: "train" not in t.datasets),
+        ("datasets.digest IS NULL", lambda t: not t.datasets),
         ("state = 'finished'", lambda t: t.state == "FINISHED"),
         ("status != 'FINISHED'", lambda t: t.state != "FINISHED"),
         ("status LIKE 'F%'", lambda t: t.state in ("FINISHED", "FAILED")),
@@ -116,7 +122,7 @@ def test_meaning_of_missing_nan_times_and_states(
         ("start_time > inf", 13),
         ("start_time > 1.00001", 13),
         ("start_time LIKE '2%'", 11),
-        ("dataset.context = 'x'", 0),
+        ("dataset.source = 'x'", 0),
     ],
 )
 def test_error_of_meaning_has_its_position(db: Database, text: str, position: int) -> None:

@@ -112,6 +112,7 @@ def insert_run(tx: Transaction, trial: Trial) -> None:
         tx.execute(sa.insert(run_tags).values(owned | {"key": key, "value": value}))
     for name in trial.datasets:
         row = {"input_id": name, "name": name, "digest": "d", "dataset_input": b""}
+        row["context"] = "training" if name == "train" else ""
         tx.execute(sa.insert(run_inputs).values(owned | row))
     for key, series in trial.metrics.items():
         numbers = {"first_step": 0, "last_step": 0, "last_time": 0, "sum": 0.0, "non_finite": 0}

@@ -6,16 +6,18 @@ One method for each call of ArtifactService, and two that do a whole transfer:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runwire import _artifact_chunk, _artifact_get, _artifact_put, _artifact_verify
+from runwire._artifact_commit import in_messages
 from runwire._artifact_parallel import Progress
 from runwire._artifact_path import normal
 from runwire._artifact_patience import Patience
+from runwire._artifact_put import Source
 from runwire._errors import NotFoundError, UnavailableError
 from runwire._pager import Pager
 from runwire.v1.artifact_pb2 import CODEC_ZSTD, Artifact, ArtifactOwner, Blob, ModelVersionKey
@@ -53,8 +55,8 @@ _MODES = {
     "merge": CommitArtifactsRequest.MODE_MERGE,
     "replace": CommitArtifactsRequest.MODE_REPLACE,
 }
-# Of one message of a commit; a server takes 4 MiB.
-COMMIT_BYTES = 1 << 20
+# At least, by a server that is busy; otherwise it is ten times as many.
+COMMITTED_A_SECOND = 2000
 # Of a page of some 1,000 bytes an entry at most, in a message of 4 MiB.
 LISTED_AT_ONCE = 2500
 
@@ -91,7 +93,8 @@ class Artifacts:
         """
         found = _artifact_put.sources(content, artifact_path, media_type)
         _artifact_put.send(self, found, self._in(workspace), progress)
-        return self.commit(run_id, [source.artifact() for source in found])
+        first = CommitArtifactsRequest(owner=ArtifactOwner(run_id=run_id))
+        return self._commit(lambda: in_messages(first, found, Source.describe), len(found))
 
     def get(
         self,
@@ -221,11 +224,18 @@ class Artifacts:
         """
         owner = ArtifactOwner(run_id=run_id)
         first = CommitArtifactsRequest(owner=owner, mode=_MODES[mode], request_id=request_id)
-        requests = list(_in_messages(first, artifacts))
-        patience = Patience()
+        sent = list(artifacts)
+        return self._commit(lambda: in_messages(first, sent, _copy), len(sent))
+
+    def _commit(
+        self, requests: Callable[[], Iterator[CommitArtifactsRequest]], files: int
+    ) -> CommitArtifactsResponse:
+        patience, timeout_s = Patience(), self._caller.timeout_s + files / COMMITTED_A_SECOND
         while True:
             try:
-                tree: CommitArtifactsResponse = self._unary("CommitArtifacts", iter(requests))
+                tree: CommitArtifactsResponse = self._caller.unary(
+                    ArtifactServiceStub, "CommitArtifacts", requests(), timeout_s=timeout_s
+                )
                 return tree
             except UnavailableError as error:
                 patience.wait(error)
@@ -367,14 +377,5 @@ def _entries(page: ListArtifactsResponse) -> Sequence[Artifact]:
     return sorted([*page.artifacts, *directories], key=lambda one: one.path.encode())
 
 
-def _in_messages(
-    message: CommitArtifactsRequest, artifacts: Iterable[Artifact]
-) -> Iterator[CommitArtifactsRequest]:
-    size = 0
-    for artifact in artifacts:
-        size += artifact.ByteSize()
-        if size > COMMIT_BYTES:
-            yield message
-            message, size = CommitArtifactsRequest(), artifact.ByteSize()
-        message.artifacts.append(artifact)
-    yield message
+def _copy(artifact: Artifact, into: Artifact) -> None:
+    into.CopyFrom(artifact)

@@ -43,6 +43,11 @@ class Meter:
             if self._progress is not None:
                 self._progress(self._done, self._total)
 
+    def expect(self, count: int) -> None:
+        """There are so many bytes more in all, or fewer, than there were said to be."""
+        with self._lock:
+            self._total += count
+
     def stop(self) -> None:
         with self._lock:
             self._stopped = True
@@ -62,12 +67,17 @@ def run_all(transfers: Iterable[Callable[[], None]], meter: Meter) -> None:
             raise
 
 
-def batches(small: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Lists of small files that fit a message."""
+def batches(
+    small: Iterable[T],
+    size_of: Callable[[T], int],
+    most_bytes: int = BATCH_BYTES,
+    most_files: int = BATCH_FILES,
+) -> Iterator[list[T]]:
+    """Lists of small files that fit a message, or the given bounds; a larger one is alone."""
     batch: list[T] = []
     size = 0
     for one in small:
-        if batch and (size + size_of(one) > BATCH_BYTES or len(batch) == BATCH_FILES):
+        if batch and (size + size_of(one) > most_bytes or len(batch) == most_files):
             yield batch
             batch, size = [], 0
         batch.append(one)

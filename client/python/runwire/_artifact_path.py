@@ -6,12 +6,14 @@ outside the folder that the user named.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from runwire._artifact_rules import problem_of
@@ -45,23 +47,30 @@ def walk(local: Path, artifact_path: str) -> Iterator[tuple[str, Path]]:
     sent in Unicode normalisation form C. Raises ``FileNotFoundError``, and
     ``InvalidArgumentError`` for a name that no server would take.
     """
+    return ((path, file) for path, file, _ in regular(local, artifact_path))
+
+
+def regular(local: Path, artifact_path: str) -> Iterator[tuple[str, Path, os.stat_result]]:
+    """As ``walk``, with what the disk says of each file."""
     if not local.is_dir():
-        yield checked("artifact_path", artifact_path or local.name), local
+        yield checked("artifact_path", artifact_path or local.name), local, local.stat()
         return
     prefix = artifact_path.removesuffix("/")
     for path, file in below(local, checked("artifact_path", prefix) if prefix else ""):
-        if is_regular(file):
-            yield checked("artifact_path", path), file
+        found = file.stat()
+        if stat.S_ISREG(found.st_mode):
+            yield checked("artifact_path", path), file, found
 
 
 def below(folder: Path, artifact_path: str) -> Iterator[tuple[str, Path]]:
     """(artifact path, local path) of all below a folder but folders, looked at no further."""
-    prefix = PurePosixPath(artifact_path)
     for place, folders, names in os.walk(folder, followlinks=False, onerror=_raise):
         folders.sort()
+        local = Path(place)
+        prefix = PurePosixPath(artifact_path, local.relative_to(folder).as_posix())
+        start = "" if prefix == PurePosixPath() else f"{prefix}/"
         for name in sorted(names):
-            file = Path(place, name)
-            yield str(prefix / file.relative_to(folder).as_posix()), file
+            yield start + name, local / name
 
 
 def is_regular(file: Path) -> bool:
@@ -73,7 +82,7 @@ def checked(field: str, path: str) -> str:
     """The path as the server keeps it. Raises ``InvalidArgumentError`` where it would not."""
     if problem := problem_of(path):
         raise invalid(field, problem)
-    return normal(path)
+    return path if path.isascii() else normal(path)
 
 
 def targets(root: Path, artifact_paths: Iterable[str]) -> dict[str, Path]:
@@ -82,8 +91,9 @@ def targets(root: Path, artifact_paths: Iterable[str]) -> dict[str, Path]:
 
     Symbolic links that are in ``root`` already are followed only while they stay in it.
     """
-    found = {path: target(root, path) for path in artifact_paths}
-    folders = {str(folder) for path in found for folder in PurePosixPath(path).parents}
+    folder_of = functools.cache(partial(_folder, root))
+    found = {path: _target(folder_of, path) for path in artifact_paths}
+    folders = {folder for path in found for folder in _folders(path)}
     if both := sorted(folders & found.keys()):
         raise UnsafePathError(f"the server names {both[0]!r} as a file and as a folder")
     clash = _clash(found, folders)
@@ -97,15 +107,29 @@ def targets(root: Path, artifact_paths: Iterable[str]) -> dict[str, Path]:
 
 def target(root: Path, artifact_path: str) -> Path:
     """As ``targets``, of one path."""
+    return _target(partial(_folder, root), artifact_path)
+
+
+def _target(folder_of: Callable[[str], Path], artifact_path: str) -> Path:
     if problem := problem_of(artifact_path):
         raise UnsafePathError(f"an artifact of the server is not written: {problem}")
-    segments = artifact_path.split("/")
-    if on_windows() and any(map(_WINDOWS.search, segments)):
+    if on_windows() and any(map(_WINDOWS.search, artifact_path.split("/"))):
         raise UnsafePathError(f"Windows cannot store the name {artifact_path!r}")
-    path = root.joinpath(*segments)
-    if not path.parent.resolve().is_relative_to(root.resolve()):
-        raise UnsafePathError(f"{path.parent} leads out of {root}: not written")
+    folder, _, name = artifact_path.rpartition("/")
+    return folder_of(folder) / name
+
+
+def _folder(root: Path, folder: str) -> Path:
+    path = root.joinpath(*folder.split("/"))
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise UnsafePathError(f"{path} leads out of {root}: not written")
     return path
+
+
+def _folders(path: str) -> Iterator[str]:
+    """``a/b`` and ``a`` of ``a/b/c``."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _clash(files: Iterable[str], folders: set[str]) -> tuple[str, str] | None:

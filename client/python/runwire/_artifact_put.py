@@ -1,4 +1,4 @@
-"""Sending files: hash, ask what is missing, send that, and only then name it."""
+"""Sending files: in groups, hash, ask what is missing and send that; and only then name all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import mimetypes
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -16,14 +15,15 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from runwire import _artifact_chunk as chunks
 from runwire._artifact_parallel import (
-    PARALLEL,
+    BATCH_BYTES,
+    BATCH_FILES,
     SMALL_BYTES,
     Meter,
     Progress,
     batches,
     run_all,
 )
-from runwire._artifact_path import walk
+from runwire._artifact_path import regular
 from runwire._artifact_patience import Patience
 from runwire._errors import NotFoundError, RunwireError, UnavailableError, from_fault
 from runwire.v1.artifact_pb2 import Artifact, Blob
@@ -36,89 +36,120 @@ from runwire.v1.artifact_service_pb2 import (
 if TYPE_CHECKING:
     from runwire._artifact import Artifacts
 
-ASK_AT_ONCE = 5000
+# Of small files that are hashed and asked for together.
+GROUP_BYTES = 4 << 20
+GROUP_FILES = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Source:
-    """One file to send, or bytes in memory. Hashed once; it must not change meanwhile."""
+    """One file to send, or bytes in memory. Hashed once; a large one must not change meanwhile.
+
+    There may be very many: no bytes of a file are kept here, and no message.
+    """
 
     path: str
     content: Path | bytes
-    blob: Blob
+    size_bytes: int
     modify_time_ns: int | None = None
     media_type: str = ""
+    digest: str = ""
+
+    @property
+    def blob(self) -> Blob:
+        return Blob(digest=self.digest, size_bytes=self.size_bytes)
 
     def open(self) -> BinaryIO:
-        return (
-            io.BytesIO(self.content) if isinstance(self.content, bytes) else self.content.open("rb")
-        )
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        return self.content.open("rb", buffering=0)
 
-    def artifact(self) -> Artifact:
-        media_type = self.media_type or mimetypes.guess_type(self.path)[0] or ""
-        made = Artifact(path=self.path, blob=self.blob, media_type=media_type)
+    def hash(self) -> bytes | None:
+        """Take digest and size as they are now. Returns the bytes of a small one."""
+        if isinstance(self.content, bytes):
+            return self._take(self.content)
+        with self.content.open("rb", buffering=0) as file:
+            if self.size_bytes <= SMALL_BYTES:
+                return self._take(file.read())
+            self.digest = _name(hashlib.file_digest(file, "sha256"))
+            self.size_bytes = file.tell()
+        return None
+
+    def _take(self, data: bytes) -> bytes | None:
+        self.digest, self.size_bytes = _name(hashlib.sha256(data)), len(data)
+        return data if len(data) <= SMALL_BYTES else None
+
+    def describe(self, artifact: Artifact) -> None:
+        """Fill in the message that points its path at its bytes."""
+        artifact.path, artifact.media_type = self.path, self.media_type or _media_type(self.path)
+        artifact.blob.digest, artifact.blob.size_bytes = self.digest, self.size_bytes
         if self.modify_time_ns is not None:
-            made.modify_time.FromNanoseconds(self.modify_time_ns)
-        return made
+            artifact.modify_time.FromNanoseconds(self.modify_time_ns)
 
 
 def sources(content: str | Path | bytes, artifact_path: str, media_type: str) -> list[Source]:
-    """What to send of bytes, a file or a folder, hashed."""
+    """What to send of bytes, a file or a folder."""
     if isinstance(content, bytes):
-        blob = Blob(digest=_name(hashlib.sha256(content)), size_bytes=len(content))
-        return [Source(artifact_path, content, blob, None, media_type)]
-
-    def hashed(found: tuple[str, Path]) -> Source:
-        path, local = found
-        with local.open("rb") as file:
-            digest = _name(hashlib.file_digest(file, "sha256"))
-            blob = Blob(digest=digest, size_bytes=file.tell())
-        return Source(path, local, blob, local.stat().st_mtime_ns, media_type)
-
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(hashed, walk(Path(content), artifact_path)))
+        return [Source(artifact_path, content, len(content), None, media_type)]
+    return [
+        Source(path, local, found.st_size, found.st_mtime_ns, media_type)
+        for path, local, found in regular(Path(content), artifact_path)
+    ]
 
 
 def send(
     artifacts: Artifacts, found: Iterable[Source], workspace: str, progress: Progress | None
 ) -> None:
-    """Send the bytes that the server lacks, several streams at a time."""
-    by_digest = {source.blob.digest: source for source in found}
-    meter = Meter(progress, sum(source.blob.size_bytes for source in by_digest.values()))
-    missing = _missing(artifacts, by_digest, workspace)
-    meter.add(sum(s.blob.size_bytes for d, s in by_digest.items() if d not in missing))
-    small = [source for source in missing.values() if source.blob.size_bytes <= SMALL_BYTES]
-    large = [source for source in missing.values() if source.blob.size_bytes > SMALL_BYTES]
-    transfers = [
-        partial(_put_batch, artifacts, batch, workspace, meter)
-        for batch in batches(small, lambda source: source.blob.size_bytes)
-    ]
-    transfers += [partial(_put_large, artifacts, source, workspace, meter) for source in large]
-    run_all(transfers, meter)
+    """Hash them and send the bytes that the server lacks, several groups at a time.
+
+    In memory are the bytes of the groups under way. A file that is large is a group.
+    """
+    files = list(found)
+    meter = Meter(progress, sum(source.size_bytes for source in files))
+    first: dict[str, Source] = {}
+    groups = batches(files, lambda source: source.size_bytes, GROUP_BYTES, GROUP_FILES)
+    run_all(
+        (partial(_send_group, artifacts, group, workspace, first, meter) for group in groups), meter
+    )
 
 
-def _missing(
-    artifacts: Artifacts, by_digest: dict[str, Source], workspace: str
-) -> dict[str, Source]:
-    blobs = [source.blob for source in by_digest.values()]
-    missing: dict[str, Source] = {}
-    for start in range(0, len(blobs), ASK_AT_ONCE):
-        asked = blobs[start : start + ASK_AT_ONCE]
-        for blob in artifacts.find_missing_blobs(asked, workspace=workspace):
-            missing[blob.digest] = by_digest[blob.digest]
-    return missing
+def _send_group(
+    artifacts: Artifacts,
+    group: list[Source],
+    workspace: str,
+    first: dict[str, Source],
+    meter: Meter,
+) -> None:
+    """``first``: who brings the bytes of a digest, of all groups; the others need not."""
+    kept: dict[str, bytes] = {}
+    for source in group:
+        size = source.size_bytes
+        data = source.hash()
+        meter.expect(source.size_bytes - size)
+        if data is not None:
+            kept[source.digest] = data
+    own = {s.digest: s for s in group if first.setdefault(s.digest, s) is s}
+    asked = artifacts.find_missing_blobs(
+        (source.blob for source in own.values()), workspace=workspace
+    )
+    missing = [own[blob.digest] for blob in asked]
+    meter.add(sum(s.size_bytes for s in group) - sum(s.size_bytes for s in missing))
+    small = [source for source in missing if source.digest in kept]
+    for batch in batches(small, lambda source: source.size_bytes, BATCH_BYTES, BATCH_FILES):
+        _put_batch(artifacts, [(source, kept[source.digest]) for source in batch], workspace, meter)
+    for source in missing:
+        if source.digest not in kept:
+            _put_large(artifacts, source, workspace, meter)
 
 
-def _put_batch(artifacts: Artifacts, batch: list[Source], workspace: str, meter: Meter) -> None:
-    items = []
-    for source in batch:
-        with source.open() as file:
-            data = file.read(source.blob.size_bytes)
-        items.append(BatchPutBlobsRequest.Item(blob=source.blob, data=data))
+def _put_batch(
+    artifacts: Artifacts, batch: list[tuple[Source, bytes]], workspace: str, meter: Meter
+) -> None:
+    items = (BatchPutBlobsRequest.Item(blob=source.blob, data=data) for source, data in batch)
     for result in artifacts.batch_put_blobs(items, workspace=workspace):
         if result.HasField("fault"):
             raise from_fault(result.fault)
-    meter.add(sum(source.blob.size_bytes for source in batch))
+    meter.add(sum(source.size_bytes for source, _ in batch))
 
 
 def _put_large(artifacts: Artifacts, source: Source, workspace: str, meter: Meter) -> None:
@@ -204,6 +235,10 @@ class UploadStream:
                 chunks.fill(request.chunk, offset, data, pack=self._pack)
                 yield request
                 offset += len(data)
+
+
+def _media_type(path: str) -> str:
+    return mimetypes.guess_type(path)[0] or ""
 
 
 def _name(digest: hashlib._Hash) -> str:

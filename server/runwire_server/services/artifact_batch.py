@@ -47,7 +47,7 @@ def put(
     with db.write() as tx:
         # First the blobs: it takes their locks, so that no collector can remove the bytes that
         # the other finds there already.
-        blob.add(tx, workspace, {digest: len(data) for digest, data in small.items()})
+        blob.note(tx, workspace, {digest: len(data) for digest, data in small.items()})
         small_blob.add(tx, workspace, small)
     results = [
         BatchPutBlobsResponse.Result(

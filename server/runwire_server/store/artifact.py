@@ -16,9 +16,11 @@ types and times are not in it. Paths are relative to the prefix that was asked f
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob
@@ -34,6 +36,9 @@ from runwire_server.store.experiment import workspace_of
 from runwire_server.store.paths import check_path, check_prefix
 from runwire_server.store.tables import artifacts, experiments, runs
 from runwire_server.store.times import to_proto
+
+if TYPE_CHECKING:
+    from runwire_server.store.database import Insert
 
 ROWS_AT_ONCE = 1000
 # Each is a statement, in a transaction that others wait for.
@@ -128,7 +133,7 @@ def copy_tree(tx: Transaction, source_owner: str, source_path: str, target_owner
     ``NotFound`` where nothing is there.
     """
     prefix = check_prefix("source_path", source_path)
-    entries = _under(tx, source_owner, prefix)
+    entries = list(_under(tx, source_owner, prefix))
     if not entries:
         raise NotFound("artifact", prefix or source_owner)
     workspace = workspace_of_owner(tx, source_owner)
@@ -209,40 +214,42 @@ def _find_run(tx: Transaction, query: sa.Select[Any], run_id: str) -> sa.Row[Any
     return row
 
 
-def _under(tx: Transaction, owner: str, prefix: str) -> list[Entry]:
-    """What lies under ``prefix``, with paths relative to it."""
+def _under(tx: Transaction, owner: str, prefix: str) -> Iterator[Entry]:
+    """What lies under ``prefix``, in order, with paths relative to it."""
     columns = (artifacts.c[name] for name in Entry._fields)
     query = sa.select(*columns).where(artifacts.c.owner == owner)
-    if not prefix:
-        return list(map(Entry._make, tx.execute(query)))
-    query = query.where(sa.or_(artifacts.c.path == prefix, artifact_entry.inside(tx, prefix)))
-    entries = map(Entry._make, tx.execute(query))
+    if prefix:
+        query = query.where(sa.or_(artifacts.c.path == prefix, artifact_entry.inside(tx, prefix)))
     # Of a single file, its name.
-    name = prefix.rsplit("/", 1)[-1]
-    return [entry._replace(path=entry.path[len(prefix) + 1 :] or name) for entry in entries]
+    name, start = prefix.rsplit("/", 1)[-1], len(prefix) + 1 if prefix else 0
+    for row in tx.execute(query.order_by(artifact_entry.ordered_path(tx))):
+        entry = Entry._make(row)
+        yield entry._replace(path=entry.path[start:] or name) if prefix else entry
 
 
-def _digest_of(entries: Sequence[Entry]) -> Tree:
-    lines = [
-        (entry.path.encode(), (f"uri:{entry.uri}" if entry.uri else entry.digest).encode())
-        for entry in entries
-    ]
-    content = b"".join(b"%b\0%b\n" % line for line in sorted(lines))
-    size_bytes = sum(entry.size_bytes for entry in entries)
-    return Tree(f"sha256:{hashlib.sha256(content).hexdigest()}", len(lines), size_bytes)
+def _digest_of(entries: Iterable[Entry]) -> Tree:
+    """Of entries in the order of their paths: they may be more than fit in memory."""
+    digest, files, size_bytes = hashlib.sha256(), 0, 0
+    for entry in entries:
+        content = f"uri:{entry.uri}" if entry.uri else entry.digest
+        digest.update(f"{entry.path}\0{content}\n".encode())
+        files, size_bytes = files + 1, size_bytes + entry.size_bytes
+    return Tree(f"sha256:{digest.hexdigest()}", files, size_bytes)
 
 
 def _write(tx: Transaction, owner: str, workspace: str, entries: Iterable[Entry]) -> None:
-    statement = tx.insert(artifacts)
+    ordered = iter(sorted(entries, key=lambda entry: entry.path))
+    while some := list(islice(ordered, ROWS_AT_ONCE)):
+        rows = [(owner, workspace, *entry) for entry in some]
+        tx.execute_many(_upsert(tx.insert), ("owner", "workspace", *Entry._fields), rows)
+
+
+@functools.cache
+def _upsert(insert: Callable[[sa.Table], Insert]) -> Insert:
+    statement = insert(artifacts)
     changed = {
         name: statement.excluded[name]
         for name in ("digest", "size_bytes", "uri", "media_type", "modify_time")
     }
     keys = [artifacts.c.owner, artifacts.c.path]
-    upsert = statement.on_conflict_do_update(index_elements=keys, set_=changed)
-    rows = [
-        {"owner": owner, "workspace": workspace, **entry._asdict()}
-        for entry in sorted(entries, key=lambda entry: entry.path)
-    ]
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        tx.execute(upsert, rows[start : start + ROWS_AT_ONCE])
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)

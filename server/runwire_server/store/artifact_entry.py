@@ -60,9 +60,9 @@ def check(tx: Transaction, workspace: str, sent: Sequence[Artifact]) -> list[Ent
         if entry.path in entries:
             raise FieldInvalid(f"{field}.path", f"{entry.path!r} is given twice")
         entries[entry.path] = entry
-    stored = blob.renew(tx, workspace, {entry.digest for entry in entries.values() if entry.digest})
-    _check_blobs(list(entries.values()), stored)
-    return list(entries.values())
+    found = list(entries.values())
+    _check_blobs(tx, workspace, found)
+    return found
 
 
 def check_conflicts(tx: Transaction, owner: str, entries: Sequence[Entry], *, keep: bool) -> None:
@@ -102,16 +102,21 @@ def _directories(path: str) -> Iterator[str]:
         end = path.find("/", end + 1)
 
 
-def _check_blobs(entries: Sequence[Entry], stored: dict[str, int]) -> None:
-    missing = {entry.digest for entry in entries if entry.digest} - stored.keys()
+def _check_blobs(tx: Transaction, workspace: str, entries: Sequence[Entry]) -> None:
+    """Some at a time, in the order in which everybody locks them."""
+    named = sorted((e.digest, e.size_bytes, index) for index, e in enumerate(entries) if e.digest)
+    missing: set[str] = set()
+    wrong: list[tuple[int, int]] = []
+    for start in range(0, len(named), blob.IN_AT_ONCE):
+        some = named[start : start + blob.IN_AT_ONCE]
+        stored = blob.renew(tx, workspace, (digest for digest, _, _ in some))
+        missing.update(digest for digest, _, _ in some if digest not in stored)
+        wrong += [(i, stored[d]) for d, size, i in some if stored.get(d, size) != size]
     if missing:
         raise BlobsMissing(sorted(missing))
-    for index, entry in enumerate(entries):
-        if entry.digest and entry.size_bytes != stored[entry.digest]:
-            raise FieldInvalid(
-                f"artifacts[{index}].blob.size_bytes",
-                f"{entry.size_bytes}, but the blob has {stored[entry.digest]} bytes",
-            )
+    for index, size in sorted(wrong):
+        problem = f"{entries[index].size_bytes}, but the blob has {size} bytes"
+        raise FieldInvalid(f"artifacts[{index}].blob.size_bytes", problem)
 
 
 def _entry(tx: Transaction, field: str, artifact: Artifact) -> Entry:

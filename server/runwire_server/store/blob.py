@@ -6,10 +6,12 @@ keeps a blob that no tree holds yet from being collected.
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from runwire.v1.artifact_pb2 import Blob
@@ -18,10 +20,14 @@ from runwire_server.errors import FieldInvalid, NotFound
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import blobs
 
+if TYPE_CHECKING:
+    from runwire_server.store.database import Insert
+
 LEASE_MICROS = 24 * 3600 * 1_000_000
 # Values in one IN list: far below the bound parameters of either database.
 IN_AT_ONCE = 500
 
+_COLUMNS = ("workspace", "digest", "size_bytes", "lease_time", "generation")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -63,23 +69,25 @@ def add(tx: Transaction, workspace: str, sizes: dict[str, int], generation: str 
     What is there already stays, and its lease starts anew. Returns the digests of which
     others had stored the bytes, under another name: those of the caller are of no use.
     """
-    statement = tx.insert(blobs)
-    rows = [
-        {
-            "workspace": workspace,
-            "digest": digest,
-            "size_bytes": sizes[digest],
-            "lease_time": tx.now + LEASE_MICROS,
-            "generation": generation,
-        }
-        for digest in sorted(sizes)
-    ]
-    if rows:
-        renewed = {"lease_time": statement.excluded.lease_time}
-        keys = [blobs.c.workspace, blobs.c.digest]
-        tx.execute(statement.on_conflict_do_update(index_elements=keys, set_=renewed), rows)
+    note(tx, workspace, sizes, generation)
     found = generations(tx, workspace, sizes)
     return {digest for digest in sizes if found[digest] != generation}
+
+
+def note(tx: Transaction, workspace: str, sizes: dict[str, int], generation: str = "") -> None:
+    """As ``add``, for bytes that are kept under no name of their own. Locks the blobs' rows."""
+    lease = tx.now + LEASE_MICROS
+    rows = [(workspace, digest, sizes[digest], lease, generation) for digest in sorted(sizes)]
+    if rows:
+        tx.execute_many(_upsert(tx.insert), _COLUMNS, rows)
+
+
+@functools.cache
+def _upsert(insert: Callable[[sa.Table], Insert]) -> Insert:
+    statement = insert(blobs)
+    renewed = {"lease_time": statement.excluded.lease_time}
+    keys = [blobs.c.workspace, blobs.c.digest]
+    return statement.on_conflict_do_update(index_elements=keys, set_=renewed)
 
 
 def generations(tx: Transaction, workspace: str, digests: Iterable[str]) -> dict[str, str]:

@@ -102,7 +102,7 @@ class Transaction:
         self, statement: sa.Insert, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> int:
         """An INSERT of many rows, whose values are in the order of ``names`` and what the
-        driver takes as it is: numbers, text and None. Returns how many it changed.
+        driver takes as it is: numbers, text, bytes and None. Returns how many it changed.
 
         The driver of SQLite gets them untouched, at a third of the cost.
         """

@@ -142,7 +142,8 @@ class Query:
             attribute = self._schema.attribute(key, "filter")
             if attribute.through is None:
                 return self._of_column(comparison, attribute, negated)
-            matches = [] if is_null else [self._of_attribute(comparison, attribute)]
+            given = [attribute.column != ""] if attribute.unset_is_empty else []
+            matches = given if is_null else [self._of_attribute(comparison, attribute)]
             found = self._exists(attribute.column.table, attribute.through, *matches)
         else:
             row, on = self._schema.pairs_of(key, "filter").row(key.name)

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple, TypeAlias
 import sqlalchemy as sa
 
 from runwire_server.store.database import Transaction
-from runwire_server.store.tables import experiments, model_versions, models, run_inputs, runs
+from runwire_server.store.dialects import WrittenJoin
+from runwire_server.store.tables import (
+    INDEXED_OF_URI,
+    experiments,
+    model_versions,
+    models,
+    run_inputs,
+    runs,
+)
 
 
 class Node(NamedTuple):
@@ -113,14 +121,32 @@ def _versions_of_runs(tx: Transaction, workspace: str, run_ids: Keys, limit: int
 
 def _versions_at_uris(tx: Transaction, workspace: str, uris: Keys, limit: int) -> Iterator[Edge]:
     of = model_versions.c
-    query = (
-        sa.select(of.model_id, of.version, of.source_uri)
-        .join(models, models.c.model_id == of.model_id)
-        .where(models.c.workspace == workspace, of.source_uri.in_(uris), of.source_version == 0)
-    )
-    for row in tx.execute(query.order_by(of.model_id, of.version).limit(limit)):
+    query = versions_at(uris, workspace).order_by(of.model_id, of.version)
+    for row in tx.execute(query.limit(limit)):
         version = Node("version", (row.model_id, row.version))
         yield Edge(Node("uri", row.source_uri), version, "registered")
+
+
+def versions_at(uris: Keys, workspace: str) -> sa.Select[Any]:
+    """Those that were registered from one of these URIs, by the index of URIs."""
+    of = model_versions.c
+    begin = sa.func.substr(
+        of.source_uri,
+        sa.literal_column("1"),
+        sa.literal_column(str(INDEXED_OF_URI)),
+        type_=sa.Text(),
+    )
+    # The index is partial: it is one of the second condition.
+    indexed = (
+        begin.in_({uri[:INDEXED_OF_URI] for uri in uris}),
+        of.source_uri != sa.literal_column("''"),
+    )
+    return (
+        sa.select(of.model_id, of.version, of.source_uri)
+        .select_from(WrittenJoin(model_versions, models, models.c.model_id == of.model_id))
+        .where(*indexed, of.source_uri.in_(uris), of.source_version == 0)
+        .where(models.c.workspace == workspace)
+    )
 
 
 def _copies(tx: Transaction, workspace: str, versions: Keys, limit: int) -> Iterator[Edge]:

@@ -26,6 +26,8 @@ from runwire_server.errors import FieldInvalid, TooLarge
 MAX_PATH_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
 
+# Most paths. Of what these are made, none of the rules forbids anything.
+_PLAIN = re.compile(r"(\w[\w.-]{0,254}/)*\w[\w.-]{0,254}", re.ASCII)
 _DRIVE = re.compile(r"[A-Za-z]:")
 # "/", "\", ".", controls; encoded once or, by "%25", several times; or as UTF-8 that is
 # longer than it need be, or as "%uXXXX".
@@ -45,6 +47,8 @@ def check_path(field: str, path: str) -> str:
     It is relative, separated by "/", without empty, "." and ".." segments, at most
     1,024 bytes of UTF-8, and 255 in each segment.
     """
+    if len(path) <= MAX_PATH_BYTES and _PLAIN.fullmatch(path):
+        return path
     if not path:
         raise FieldInvalid(field, "a path must not be empty")
     if not path.isprintable() and any(map(_is_unprintable, path)):

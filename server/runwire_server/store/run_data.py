@@ -30,6 +30,8 @@ Faults = list[tuple[str, Fault]]
 
 # A dataset's schema and profile may be long; a stored value stays under 1 MB.
 MAX_INPUT_BYTES = 512 * 1024
+# The tag of an input by which filters find runs.
+CONTEXT = "context"
 # Databases take some ten thousand bound values in a statement.
 KEYS_A_QUERY = 5000
 
@@ -106,6 +108,7 @@ def add_inputs(tx: Transaction, run_id: str, inputs: Iterable[DatasetInput]) -> 
             "name": one.name,
             "digest": one.digest,
             "dataset_input": data,
+            "context": one.tags.get(CONTEXT, ""),
         }
     if rows:
         ordered = [rows[input_id] for input_id in sorted(rows)]
@@ -118,6 +121,7 @@ def check_input(field: str, one: DatasetInput) -> None:
     check_name(f"{field}.name", one.name)
     if one.digest:
         check_name(f"{field}.digest", one.digest)
+    check_value(f"{field}.tags.{CONTEXT}", one.tags.get(CONTEXT, ""))
     if one.ByteSize() > MAX_INPUT_BYTES:
         raise TooLarge(field, one.ByteSize(), MAX_INPUT_BYTES)
 

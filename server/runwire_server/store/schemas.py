@@ -158,7 +158,8 @@ RUNS = Schema(
         ("heartbeat_time", _time(runs.c.heartbeat_time)),
         ("delete_time", _time(runs.c.delete_time)),
         ("datasets.name", Attribute(run_inputs.c.name, Type.TEXT, through=_of_run)),
-        ("datasets.digest", Attribute(run_inputs.c.digest, Type.TEXT, through=_of_run)),
+        ("datasets.digest", Attribute(run_inputs.c.digest, Type.TEXT, True, _of_run)),
+        ("datasets.context", Attribute(run_inputs.c.context, Type.TEXT, True, _of_run)),
     ),
     pairs={
         Kind.PARAM: Pairs(run_params, {"run_id": runs.c.run_id}),

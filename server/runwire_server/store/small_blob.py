@@ -7,7 +7,9 @@ batch, at some 17,000 a second. Above ``MAX_BYTES`` the bytes themselves take lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -15,17 +17,23 @@ from runwire_server.store import blob
 from runwire_server.store.database import Transaction
 from runwire_server.store.tables import small_blobs
 
+if TYPE_CHECKING:
+    from runwire_server.store.database import Insert
+
 MAX_BYTES = 32 << 10
 
 
 def add(tx: Transaction, workspace: str, data: Mapping[str, bytes]) -> None:
     """Keep these bytes, by digest. The caller has noted the blobs in the same transaction."""
-    rows = [
-        {"workspace": workspace, "digest": digest, "data": data[digest]} for digest in sorted(data)
-    ]
+    rows = [(workspace, digest, data[digest]) for digest in sorted(data)]
     if rows:
-        keys = [small_blobs.c.workspace, small_blobs.c.digest]
-        tx.execute(tx.insert(small_blobs).on_conflict_do_nothing(index_elements=keys), rows)
+        tx.execute_many(_insert(tx.insert), ("workspace", "digest", "data"), rows)
+
+
+@functools.cache
+def _insert(insert: Callable[[sa.Table], Insert]) -> Insert:
+    keys = [small_blobs.c.workspace, small_blobs.c.digest]
+    return insert(small_blobs).on_conflict_do_nothing(index_elements=keys)
 
 
 def find(tx: Transaction, workspace: str, digests: Iterable[str]) -> dict[str, bytes]:

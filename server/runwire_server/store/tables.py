@@ -33,6 +33,8 @@ Name = Text().with_variant(Text(collation="C"), "postgresql")
 
 # So many characters of a param or tag are in an index.
 INDEXED = 64
+# URIs of one place begin alike; this is what every index takes.
+INDEXED_OF_URI = 512
 
 metadata = MetaData(
     naming_convention={
@@ -166,6 +168,7 @@ run_inputs = Table(
     Column("name", Name, nullable=False),
     Column("digest", Text, nullable=False),
     Column("dataset_input", LargeBinary, nullable=False),  # DatasetInput
+    Column("context", Text, nullable=False, server_default=text("''")),  # its tag of that name
     Index("ix_run_inputs_digest", "digest"),
 )
 
@@ -422,6 +425,12 @@ model_versions = Table(
     Column("delete_time", BigInteger),
     Column("revision", BigInteger, nullable=False),
     Index("ix_model_versions_source_run_id", "source_run_id"),
+    Index(
+        "ix_model_versions_source_uri",
+        text(f"substr(source_uri, 1, {INDEXED_OF_URI})"),
+        sqlite_where=text("source_uri <> ''"),
+        postgresql_where=text("source_uri <> ''"),
+    ),
     Index("ix_model_versions_model_id_revision", "model_id", "revision"),
     Index(
         "ix_model_versions_source_model_id",

@@ -1029,7 +1029,7 @@ pub struct DatasetInput {
     /// Row counts and statistics, as JSON.
     #[prost(string, tag="6")]
     pub profile: ::prost::alloc::string::String,
-    /// For instance "context" -> "train".
+    /// For instance "context" -> "training": filters find runs by that one, as datasets.context.
     #[prost(btree_map="string, string", tag="7")]
     pub tags: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
 }

@@ -25,10 +25,11 @@
 //   Comparisons are = != < <= > >=, LIKE, ILIKE, IN (...), IS NULL and the last four with NOT;
 //   they are joined by NOT, AND, OR (in this precedence) and parentheses. Keys are params.KEY,
 //   tags.KEY, metrics.KEY (its last value), min(metrics.KEY) and likewise max, mean, count and
-//   last, datasets.name, datasets.digest, and the attributes of the resource by their bare name
-//   or as attributes.NAME. Odd keys are "quoted" or `quoted`, strings 'quoted'. A param compared
-//   with a number compares as a number. A comparison with something missing is false. The empty
-//   filter matches everything. Limits: 64 comparisons, 16 levels, 4 KiB beside the IN lists.
+//   last, datasets.name, datasets.digest, datasets.context, and the attributes of the resource by
+//   their bare name or as attributes.NAME. Odd keys are "quoted" or `quoted`, strings 'quoted'. A
+//   param compared with a number compares as a number. A comparison with something missing is
+//   false; of several datasets or aliases it is true if it is true of one. The empty filter
+//   matches everything. Limits: 64 comparisons, 16 levels, 4 KiB beside the IN lists.
 // Order
 //   "metrics.loss ASC, start_time DESC": up to 8 keys as in filters. Missing values and NaN come
 //   last in both directions, and the id breaks ties.

@@ -394,7 +394,7 @@ export type DatasetInput = Message<"runwire.v1.DatasetInput"> & {
   profile: string;
 
   /**
-   * For instance "context" -> "train".
+   * For instance "context" -> "training": filters find runs by that one, as datasets.context.
    *
    * @generated from field: map<string, string> tags = 7;
    */

@@ -15,7 +15,7 @@ from runwire_server.errors import StorageUnavailable
 from runwire_server.retry import TransactionConflict, retrying
 from runwire_server.store.database import Database
 
-HEAD = "0008"
+HEAD = "0009"
 
 
 def revision(db: Database) -> str | None:

@@ -73,5 +73,5 @@ def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments],
         capture_output=True, text=True, timeout=240,
-        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+        env=os.environ | {"PYTHONPATH": f"{SCRIPTS}:{SCRIPTS.parent}/tests"},
     )  # fmt: skip

@@ -32,14 +32,14 @@ func (c *caller) Invoke(ctx context.Context, method string, request, response an
 	}
 	retry := newRetry()
 	for {
-		err := c.attempt(ctx, method, request, response, options)
+		err := c.attempt(ctx, method, request, response, options...)
 		if err == nil || !isRepeatable(method) || !retry.wait(ctx, err) {
 			return err
 		}
 	}
 }
 
-func (c *caller) attempt(ctx context.Context, method string, request, response any, options []grpc.CallOption) error {
+func (c *caller) attempt(ctx context.Context, method string, request, response any, options ...grpc.CallOption) error {
 	channel, err := c.connection.channel(ctx)
 	if err != nil {
 		return err

@@ -121,10 +121,12 @@ func isPassing(err error) bool {
 	return e.Code == CodeUnavailable && e.Reason != ReasonStorageUnavailable
 }
 
-// ended says what the context's end makes of a call, where it is what ended it.
+// ended is the context's word for a failure, where it is what ended the call.
 func ended(ctx context.Context, err error, doing string) error {
-	if ctx.Err() != nil {
-		return errorOfContext(context.Cause(ctx), doing)
+	var ours *Error
+	isTold := errors.As(err, &ours) && (ours.Code == CodeCancelled || ours.Code == CodeDeadlineExceeded)
+	if ctx.Err() != nil && !isTold {
+		return errorOfContext(ctx.Err(), doing)
 	}
 	return err
 }

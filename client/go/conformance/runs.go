@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/runwire/runwire/client/go"
 )
@@ -212,22 +210,4 @@ func (r *runner) searchRuns(ctx context.Context, args searchArgs) (searchOK, err
 		found.RunIDs = append(found.RunIDs, run.RunId)
 	}
 	return found, nil
-}
-
-type reserializeArgs struct {
-	Type    string `json:"type"`
-	Message string `json:"message"`
-}
-
-func (r *runner) reserialize(_ context.Context, args reserializeArgs) (messageOK, error) {
-	kind, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(args.Type))
-	if err != nil {
-		return messageOK{}, err
-	}
-	data, err := base64.StdEncoding.DecodeString(args.Message)
-	if err != nil {
-		return messageOK{}, err
-	}
-	made := kind.New().Interface()
-	return message(made, proto.Unmarshal(data, made))
 }

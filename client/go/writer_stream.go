@@ -67,14 +67,21 @@ func (w *Writer) verdict(l *link, s *stream, err error) error {
 	if err == nil && !isDone {
 		err = &Error{Code: CodeUnavailable, Message: "the server has ended a stream"}
 	}
-	if err == nil || errors.Is(err, ErrClosed) || w.ctx.Err() != nil {
-		return err
-	}
-	var e *Error
-	if errors.As(err, &e) && e.Reason == "" && (e.Code != CodeUnavailable || !wasOpen && l.failures%3 == 2) {
+	if err != nil && w.ctx.Err() == nil && l.isFaultOfStreaming(err, wasOpen) {
+		w.caller.options.Logger.Info("runwire: a stream failed, going on without", "run_id", w.runID, "error", err)
 		l.streamsFrom = time.Now().Add(mistrust)
+		return nil
 	}
 	return err
+}
+
+// isFaultOfStreaming tells whether a call without a stream may fare better.
+func (l *link) isFaultOfStreaming(err error, wasOpen bool) bool {
+	var e *Error
+	if !errors.As(err, &e) || e.Reason != "" {
+		return false
+	}
+	return e.Code != CodeUnavailable || !wasOpen && l.failures%3 == 2
 }
 
 // send sends what there is, until nothing more is to go this way.

@@ -2,7 +2,6 @@ package runwire
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -21,7 +20,8 @@ type download struct {
 	stub   runwirev1.ArtifactServiceClient
 	owner  Owner
 	path   string
-	into   io.Writer // of the file, and of its hash
+	into   io.Writer
+	hasher *hasher
 	meter  *meter
 	blob   *Blob // once the first call has told it
 	done   int64
@@ -29,25 +29,14 @@ type download struct {
 }
 
 func (a *Artifacts) receive(ctx context.Context, owner Owner, path string, w io.Writer, meter *meter) (*Blob, error) {
-	sum := sha256.New()
-	d := &download{stub: a.stub, owner: owner, path: path, into: io.MultiWriter(w, sum), meter: meter}
-	for patience := (&patience{}); ; {
-		before := d.done
-		err := d.run(ctx)
-		if err == nil {
-			break
-		}
-		if d.done > before {
-			patience.progress()
-		}
-		if d.failed != nil {
-			return nil, d.failed
-		}
-		if !patience.wait(ctx, err, false) {
-			return nil, ended(ctx, err, "downloading "+path)
-		}
+	hasher := newHasher()
+	d := &download{stub: a.stub, owner: owner, path: path, into: w, hasher: hasher, meter: meter}
+	err := d.work(ctx)
+	digest := hasher.digest()
+	if err != nil {
+		return nil, err
 	}
-	if digest := digestOf(sum); digest != d.blob.Digest {
+	if digest != d.blob.Digest {
 		return nil, &Error{
 			Code: CodeDataLoss, Reason: ReasonDigestMismatch,
 			Message:  fmt.Sprintf("%q arrived with digest %s", path, digest),
@@ -55,6 +44,23 @@ func (a *Artifacts) receive(ctx context.Context, owner Owner, path string, w io.
 		}
 	}
 	return d.blob, nil
+}
+
+// work receives the whole file, through cuts.
+func (d *download) work(ctx context.Context) error {
+	for patience := (&patience{}); ; {
+		before := d.done
+		err := d.run(ctx)
+		if err == nil || d.failed != nil {
+			return err
+		}
+		if d.done > before {
+			patience.progress()
+		}
+		if !patience.wait(ctx, err, false) {
+			return ended(ctx, err, "downloading "+d.path)
+		}
+	}
 }
 
 // run makes one call of DownloadArtifact, from where the last one ended.
@@ -113,6 +119,7 @@ func (d *download) take(chunk *runwirev1.Chunk) error {
 		d.failed = err
 		return err
 	}
+	d.hasher.add(data)
 	d.done += int64(len(data))
 	d.meter.add(int64(len(data)))
 	return nil

@@ -76,6 +76,7 @@ type fakeMetrics struct {
 	points    map[string][]point
 	beats     int
 	streams   int
+	closeAt   int64 // a sequence: the stream is told to close after it
 
 	advice  *runwirev1.WriteAdvice
 	onOpen  func(stream int) error                             // before Opened
@@ -152,7 +153,12 @@ func (f *fakeMetrics) hear(stream grpc.BidiStreamingServer[runwirev1.StreamBatch
 	if err != nil {
 		return err
 	}
-	return stream.Send(&runwirev1.StreamBatchesResponse{Message: &runwirev1.StreamBatchesResponse_Ack{Ack: ack}})
+	err = stream.Send(&runwirev1.StreamBatchesResponse{Message: &runwirev1.StreamBatchesResponse_Ack{Ack: ack}})
+	if err == nil && request.GetBatch().Sequence == f.closeAt {
+		closing := &runwirev1.StreamBatchesResponse_Closing{}
+		err = stream.Send(&runwirev1.StreamBatchesResponse{Message: &runwirev1.StreamBatchesResponse_Closing_{Closing: closing}})
+	}
+	return err
 }
 
 func (f *fakeMetrics) LogBatch(_ context.Context, request *runwirev1.LogBatchRequest) (*runwirev1.LogBatchResponse, error) {

@@ -175,6 +175,9 @@ func (w *Writer) next(s *session, window int) step {
 		return step{pause: idle}
 	}
 	if under < int64(len(w.unacked)) {
+		if under == 0 {
+			s.heardAt = now // an answer is due from now on
+		}
 		return step{batch: w.unacked[under]}
 	}
 	if len(w.sealed) == 0 {

@@ -78,26 +78,25 @@ func TestEachPointIsStoredOnceThroughCuts(t *testing.T) {
 	}
 }
 
-func TestWriterGoesOnAfterTheServerCloses(t *testing.T) {
+func TestWriterGoesOnWhereAStreamIsToldToClose(t *testing.T) {
 	fake := newFakeMetrics()
-	fake.advice = &runwirev1.WriteAdvice{MaxUnackedBatches: 1}
-	fake.onBatch = func(stream int, sequence int64) (error, error) {
-		if stream == 1 && sequence == 2 {
-			return refusal(codes.Unavailable, ReasonDraining, time.Millisecond), nil
-		}
-		return nil, nil
-	}
+	fake.closeAt = 2
 	w := serve(t, nil, fake.register).Writer("run", nil)
-	logSteps(t, w, "first", 10)
-	if err := w.Flush(within(t)); err != nil {
-		t.Fatal(err)
+	for _, key := range []string{"first", "second", "third", "fourth"} {
+		logSteps(t, w, key, 10)
+		if err := w.Flush(within(t)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	logSteps(t, w, "second", 10)
 	if err := w.Close(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	fake.has(t, "first", 10)
-	fake.has(t, "second", 10)
+	for _, key := range []string{"first", "second", "third", "fourth"} {
+		fake.has(t, key, 10)
+	}
+	if fake.streams != 2 {
+		t.Errorf("%d streams", fake.streams)
+	}
 }
 
 func TestWriterGoesWithoutStreamsWhereNonePasses(t *testing.T) {

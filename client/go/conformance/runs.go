@@ -190,10 +190,9 @@ func (r *runner) finishRun(ctx context.Context, args runArgs) (messageOK, error)
 }
 
 type searchArgs struct {
-	Experiments []string `json:"experiment_names"`
-	Filter      string   `json:"filter"`
-	OrderBy     string   `json:"order_by"`
-	PageSize    int32    `json:"page_size"`
+	Filter   string `json:"filter"`
+	OrderBy  string `json:"order_by"`
+	PageSize int32  `json:"page_size"`
 }
 
 type searchOK struct {

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -22,7 +21,6 @@ import (
 // fakeArtifacts keeps blobs and one tree in memory. It cuts each call after some chunks.
 type fakeArtifacts struct {
 	runwirev1.UnimplementedArtifactServiceServer
-	mu       sync.Mutex
 	blobs    map[string][]byte
 	uploads  map[string][]byte
 	tree     []*Artifact

@@ -1,58 +1,10 @@
 package runwire
 
 import (
-	"cmp"
 	"context"
 	"sync"
 	"time"
 )
-
-// Policy says what a [Writer] does while its memory is full.
-type Policy int
-
-const (
-	// Block waits until there is room, as long as the context allows.
-	Block Policy = iota
-	// Drop drops the newest points, and counts them.
-	Drop
-)
-
-// WriterOptions of a [Writer]; the zero value is good, and nil is the same.
-type WriterOptions struct {
-	// FlushInterval is how long a point waits for others to travel with. 0: 200 ms.
-	FlushInterval time.Duration
-	// MaxBatchBytes of a batch, serialized. 0: what the server advises, 1 MiB at most.
-	MaxBatchBytes int
-	// MaxBufferedBytes of points that are not acknowledged, 16 + 8 for each key a row. 0: 64 MiB.
-	MaxBufferedBytes int
-	// WhenFull says what becomes of points for which there is no room.
-	WhenFull Policy
-	// OnStop is called once somebody asks the run to stop (Runs.Stop).
-	OnStop func()
-	// OnRejection is called for what the service dropped for good.
-	OnRejection func(Rejection)
-	// OnError is called once the service refuses the writer, and it gives up.
-	OnError func(error)
-}
-
-const (
-	defaultFlushInterval = 200 * time.Millisecond
-	defaultBufferedBytes = 64 << 20
-	mostBatchBytes       = 1 << 20
-	leastBatchBytes      = 16 << 10
-	keptRejections       = 100
-)
-
-func (given *WriterOptions) settled() WriterOptions {
-	var o WriterOptions
-	if given != nil {
-		o = *given
-	}
-	o.FlushInterval = cmp.Or(o.FlushInterval, defaultFlushInterval)
-	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, mostBatchBytes)
-	o.MaxBufferedBytes = cmp.Or(o.MaxBufferedBytes, defaultBufferedBytes)
-	return o
-}
 
 // Writer logs to one run. Logging does no I/O: rows are kept in memory, sent in batches some
 // hundred milliseconds later, and again after any loss of contact until they are acknowledged,
@@ -90,22 +42,6 @@ type Writer struct {
 	closing                 bool
 	isFull                  bool
 	status                  WriterStatus
-}
-
-// WriterStatus is how a [Writer] stands.
-type WriterStatus struct {
-	// StopRequested: somebody asked the run to stop.
-	StopRequested bool
-	// DroppedPoints for which there was no room.
-	DroppedPoints int64
-	// RejectedPoints that the service dropped for good.
-	RejectedPoints int64
-	// Rejections are the first 100 of them.
-	Rejections []Rejection
-	// BufferedBytes that are not acknowledged.
-	BufferedBytes int
-	// Err is why it gave up, or nil.
-	Err error
 }
 
 // Writer opens a writer to a run, which need not be there yet: what is wrong with it is told by
@@ -250,72 +186,6 @@ func (w *Writer) seal() {
 	w.sealed = append(w.sealed, w.open.seal(w.logged))
 	w.sealedTo, w.openedAt = w.logged, time.Time{}
 	w.nudge()
-}
-
-// makeRoom waits until so many bytes fit; false: they are not to be logged. Called locked, and
-// unlocks while it waits.
-func (w *Writer) makeRoom(ctx context.Context, size, points int) (bool, error) {
-	for {
-		switch {
-		case w.status.Err != nil:
-			return false, w.status.Err
-		case w.closing:
-			return false, ErrClosed
-		case w.buffered == 0 || w.buffered+size <= w.options.MaxBufferedBytes:
-			w.isFull = false
-			return true, nil
-		case w.options.WhenFull == Drop:
-			w.drop(points)
-			return false, nil
-		}
-		w.hurry()
-		if err := w.waitForChange(ctx); err != nil {
-			return false, errorOfContext(err, "the writer is full")
-		}
-	}
-}
-
-func (w *Writer) drop(points int) {
-	w.status.DroppedPoints += int64(points)
-	if !w.isFull {
-		w.isFull = true
-		w.caller.options.Logger.Warn("runwire: a writer is full and drops points", "run_id", w.runID)
-	}
-	w.hurry()
-}
-
-// hurry has all that is logged sent without waiting for more. Called locked.
-func (w *Writer) hurry() {
-	if w.urgent < w.logged {
-		w.urgent = w.logged
-		w.nudge()
-	}
-}
-
-// waitForChange unlocks until something is acknowledged, or the writer ends. Called locked.
-func (w *Writer) waitForChange(ctx context.Context) error {
-	changed := w.changed
-	w.mu.Unlock()
-	defer w.mu.Lock()
-	select {
-	case <-changed:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// tellChange wakes all who wait. Called locked.
-func (w *Writer) tellChange() {
-	close(w.changed)
-	w.changed = make(chan struct{})
-}
-
-func (w *Writer) nudge() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
 }
 
 // Flush waits until all that was logged before it is acknowledged: durable and readable. Fails

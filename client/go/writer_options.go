@@ -47,7 +47,7 @@ func (given *WriterOptions) settled() WriterOptions {
 		o = *given
 	}
 	o.FlushInterval = cmp.Or(o.FlushInterval, defaultFlushInterval)
-	o.MaxBatchBytes = cmp.Or(o.MaxBatchBytes, mostBatchBytes)
+	o.MaxBatchBytes = min(mostBatchBytes, cmp.Or(o.MaxBatchBytes, mostBatchBytes))
 	o.MaxBufferedBytes = cmp.Or(o.MaxBufferedBytes, defaultBufferedBytes)
 	return o
 }

@@ -61,7 +61,10 @@ class Language:
         return ended.stdout
 
 
-LANGUAGES: tuple[Language, ...] = (Language("java", "mvn"),)
+LANGUAGES: tuple[Language, ...] = (
+    Language("go", "go"),
+    Language("java", "mvn"),
+)
 """Each with its package."""
 
 RUNNERS = LANGUAGES

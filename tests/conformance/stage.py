@@ -54,7 +54,7 @@ class Stage:
             proxy.slow(delay_ms=delay_ms, split_bytes=split_bytes)
 
     def do_file(self, name: str, mib: int) -> None:
-        bytes_of = np.random.default_rng(mib)
+        bytes_of = np.random.default_rng()  # what another client has sent is there already
         with (self.folder / name).open("wb") as file:
             for _ in range(mib):
                 file.write(bytes_of.bytes(MIB))

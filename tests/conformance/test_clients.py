@@ -13,6 +13,7 @@ from conformance.languages import LANGUAGES, Language
 from conformance.stage import Stage
 
 EXAMPLE_LINES = 20
+SOURCES = {".cpp", ".go", ".java", ".js", ".mjs", ".rs", ".ts"}
 
 
 @pytest.fixture(params=LANGUAGES, ids=lambda language: language.name)
@@ -41,7 +42,8 @@ def test_example_of_the_readme_is_the_one_that_runs(language: Language) -> None:
 def test_example_of_the_readme_logs_a_run(language: Language, theatre: Stage) -> None:
     language.run("example", RUNWIRE_TRACKING_URI=theatre.web_uri)
     with runwire.Client(theatre.direct_uri) as client:
-        (run,) = client.runs.search(filter=f"tags.language = '{language.name}'")
+        (found,) = client.runs.search(filter=f"tags.language = '{language.name}'")
+        run = client.runs.get(found.run_id)
         series = client.metrics.read([run.run_id], ["loss"])[run.run_id, "loss"]
     assert len(series.steps) == 100
     assert run.params["lr"] == "0.001"
@@ -53,7 +55,7 @@ def _after(text: str, heading: str) -> str:
 
 
 def _sources(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
+    return [path for path in folder.rglob("*") if path.suffix in SOURCES]
 
 
 def test_table_of_the_readme_says_what_each_client_can_do() -> None:

@@ -152,7 +152,11 @@ def _memory() -> Path | None:
 WARDEN = """
 cat > /dev/null
 cd "$1" || exit
-if [ -e data/postmaster.pid ]; then kill -INT "$(head -n 1 data/postmaster.pid)"; sleep 1; fi
+if [ -e data/postmaster.pid ]; then
+  server=$(head -n 1 data/postmaster.pid)
+  kill -INT "$server"
+  for _ in $(seq 300); do kill -0 "$server" 2> /dev/null || break; sleep 0.1; done
+fi
 rm -rf "$1"
 """
 

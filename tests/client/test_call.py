@@ -14,6 +14,7 @@ from typing import Any, cast
 import grpc
 import pytest
 import runwire
+from ports import lasting_port
 from runwire import _call
 from runwire._call import Caller
 from runwire._connect import connect
@@ -97,12 +98,12 @@ ADDERS: dict[type, Any] = {
 
 
 @contextmanager
-def serving(*servicers: Any, typed_errors: bool = True) -> Iterator[str]:
+def serving(*servicers: Any, typed_errors: bool = True, port: int = 0) -> Iterator[str]:
     interceptors: list[grpc.ServerInterceptor] = [CallInterceptor()] if typed_errors else []
     server = grpc.server(ThreadPoolExecutor(8), interceptors=interceptors)
     for servicer in servicers:
         ADDERS[type(servicer)](servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:
         yield f"grpc://127.0.0.1:{port}"
@@ -296,9 +297,9 @@ def _within(seconds: float, call: Callable[[], str]) -> str:
 
 
 def test_client_finds_a_server_again_that_came_back() -> None:
-    with serving(Runs([])) as uri, runwire.Client(uri) as client:
+    port = lasting_port()
+    with serving(Runs([]), port=port) as uri, runwire.Client(uri) as client:
         assert client.runs.get("x").run_id == "x"
-        port = int(uri.rpartition(":")[2])
     server = grpc.server(ThreadPoolExecutor(2))
     run_service_pb2_grpc.add_RunServiceServicer_to_server(Runs([]), server)
     with runwire.Client(uri) as client:
@@ -417,12 +418,12 @@ def _in_another_process() -> Iterator[str]:
 
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from test_call import Info, Runs, serving\n"
+        "from client.test_call import Info, Runs, serving\n"
         "with serving(Runs([]), Info()) as uri:\n"
         "    print(uri, flush=True); sys.stdin.read()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(Path(__file__).parent)],
+        [sys.executable, "-c", program, str(Path(__file__).parents[1])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

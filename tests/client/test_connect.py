@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import runwire
 from drills.processes import eventually
+from ports import lasting_port
 from runwire import _connect
 from runwire._connect import connect, resolve_uri
 from runwire._discover import discover
@@ -322,7 +323,7 @@ def served(app: App, port: int = 0) -> Iterator[tuple[int, list[str]]]:
 def test_calls_go_to_all_servers_in_turn_and_past_one_that_is_gone(tmp_path: Path) -> None:
     with closing(App(f"sqlite:///{tmp_path / 'x.db'}", str(tmp_path / "blobs"))) as app:
         with served(app) as (ada, of_ada):
-            with served(app) as (bob, of_bob):
+            with served(app, lasting_port()) as (bob, of_bob):
                 client = runwire.Client(f"grpc://127.0.0.1:{ada},127.0.0.1:{bob}")
                 eventually(lambda: client.server_info() and of_ada and of_bob, "both are asked")
             # Whatever its channel did before: it is not pinned to the one that is gone.

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from ports import lasting_port
 from runwire._call import Caller
 from runwire._connect import connect
 from runwire._journal import Journal, JournalSettings, RunLog
@@ -141,8 +142,8 @@ def test_two_uploaders_never_serve_one_journal(tmp_path: Path) -> None:
 
 
 @contextmanager
-def server(data: Path, port: int = 0) -> Iterator[int]:
-    """A real server over a socket; gives its port."""
+def server(data: Path, port: int) -> Iterator[None]:
+    """A real server over a socket."""
     url = f"sqlite:///{data}/x.db"
     data.mkdir(exist_ok=True)
     settings = Settings(
@@ -152,7 +153,7 @@ def server(data: Path, port: int = 0) -> Iterator[int]:
         running = GrpcServer(app, settings)
         running.start()
         try:
-            yield running.port
+            yield
         finally:
             running.stop(grace_s=1)
 
@@ -160,9 +161,7 @@ def server(data: Path, port: int = 0) -> Iterator[int]:
 def test_a_server_that_is_away_at_start_and_goes_again_gets_everything(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    data = tmp_path / "data"
-    with server(data) as port:
-        pass  # only to have a free port
+    data, port = tmp_path / "data", lasting_port()
     uri = f"grpc://127.0.0.1:{port}"
     journal = Journal.open(tmp_path / "journals", uri, settings=PROCESS)
     run = new_run(journal)

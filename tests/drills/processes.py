@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 import backends
 import runwire
+from ports import lasting_port
 
 T = TypeVar("T")
 
@@ -50,8 +50,7 @@ class ServerProcess:
     """``python -m runwire_server`` on a port that it keeps over restarts."""
 
     def __init__(self, metadata_url: str, blobs_url: str, *arguments: str):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = lasting_port()
         self.uri = f"grpc://127.0.0.1:{self.port}"
         self._command = [
             sys.executable, "-m", "runwire_server", "--port", "-1", "--grpc-port", str(self.port),

@@ -142,6 +142,16 @@ def test_file_of_another_kind_is_said_plainly_and_left_as_it_is(tmp_path: Path) 
     database.close()
 
 
+def test_connection_that_is_given_back_after_the_close_is_closed(db: Database) -> None:
+    closed: list[object] = []
+    sa.event.listen(db.engine, "close", lambda connection, _: closed.append(connection))
+    with db.read() as tx:
+        held = tx.connection.connection.driver_connection
+        db.close()
+        assert held not in closed
+    assert held in closed
+
+
 def test_unknown_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match="postgresql"):
         Database("mysql://host/x")

@@ -157,14 +157,21 @@ def test_fold_killed_at_any_statement_loses_and_doubles_nothing(
     fold(db, run_id)
     write(engine, run_id, 3, 4)
     expected = exact(engine, run_id)
-    for limit in range(1, 200):
-        command = [sys.executable, "-m", "server.fold_killed"]
-        command += [db.url.render_as_string(hide_password=False), run_id, str(limit)]
-        child = subprocess.run(command, cwd=TESTS, timeout=60, check=False)
-        assert exact(engine, run_id) == expected
-        if child.returncode == 0:
-            break
-        assert child.returncode == -signal.SIGKILL
+    command = [sys.executable, "-m", "server.fold_killed"]
+    command += [db.url.render_as_string(hide_password=False), run_id]
+    with subprocess.Popen(
+        command, cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as folder:
+        assert folder.stdin is not None
+        assert folder.stdout is not None
+        for limit in range(1, 200):
+            print(limit, file=folder.stdin, flush=True)
+            ended = int(folder.stdout.readline())
+            assert exact(engine, run_id) == expected
+            if ended == 0:
+                break
+            assert ended == -signal.SIGKILL
+        folder.stdin.close()
     assert limit > 10
     assert run_of(db, run_id).folded_arrival == 4
     assert counted(db, metric_frames) == 0

@@ -229,6 +229,8 @@ class Database:
             sa.event.listen(self.engine, "begin", _begin_sqlite)
 
     def close(self) -> None:
+        # A thread whose call was cut may hold a connection still.
+        sa.event.listen(self.engine, "checkin", _close_for_good)
         self.engine.dispose()
 
     def listen(self, listener: Callable[[Announcement], None]) -> None:
@@ -345,6 +347,10 @@ def _check_postgres(connection: Any, _record: object, _proxy: object) -> None:
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         raise sa.exc.DisconnectionError
+
+
+def _close_for_good(_connection: object, record: Any) -> None:
+    record.invalidate()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

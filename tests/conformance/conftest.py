@@ -15,6 +15,16 @@ from conformance.stage import Stage, stage
 ALL = {"python": None, **{one.name: one for one in RUNNERS}}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two of a language at a time would build it under each other."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            params = item.callspec.params
+            if found := params.get("runner") or params.get("language"):
+                name = str(getattr(found, "name", found))
+                item.add_marker(pytest.mark.xdist_group(name.removesuffix("-web")))
+
+
 @pytest.fixture(scope="session")
 def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with stage(tmp_path_factory.mktemp("conformance")) as made:

@@ -20,16 +20,25 @@ def table() -> str:
         offered[language.name if language else "python"] = set(runner.about["capabilities"])
         runner.close()
     lines = [f"| | {' | '.join(offered)} |", f"|---|{'---|' * len(offered)}"]
-    for name in play.names():
-        told = play.scenario(name)
-        marks = ["✓" if set(told["needs"]) <= has else "–" for has in offered.values()]
-        lines.append(f"| {told['about']} | {' | '.join(marks)} |")
+    columns = [marks(has) for has in offered.values()]
+    for row, name in enumerate(play.names()):
+        told = " | ".join(column[row] for column in columns)
+        lines.append(f"| {play.scenario(name)['about']} | {told} |")
     return "\n".join(lines) + "\n"
 
 
-def written() -> str:
-    """As the README has it."""
-    return README.read_text("utf-8").split(BEGIN)[1].split(END)[0]
+def marks(capabilities: set[str]) -> list[str]:
+    """The column of one runner."""
+    needs = (set(play.scenario(name)["needs"]) for name in play.names())
+    return ["✓" if need <= capabilities else "–" for need in needs]
+
+
+def written(name: str) -> list[str]:
+    """The column of a runner as the README has it."""
+    table = README.read_text("utf-8").split(BEGIN)[1].split(END)[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    place = rows[0].index(name)
+    return [row[place] for row in rows[2:]]
 
 
 def write() -> None:

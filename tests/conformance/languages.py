@@ -61,7 +61,7 @@ class Language:
         return ended.stdout
 
 
-LANGUAGES: tuple[Language, ...] = (Language("java", "mvn"),)
+LANGUAGES: tuple[Language, ...] = (Language("java", "mvn"), Language("cpp", "grpc_cpp_plugin"))
 """Each with its package."""
 
 RUNNERS = LANGUAGES

@@ -1,5 +1,7 @@
 #include "operations.h"
 
+#include <runwire/v1/experiment_service.pb.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -422,6 +424,8 @@ Struct Operations::close_watcher(const Arguments& args) {
 Struct Operations::reserialize(const Arguments& args) {
   using google::protobuf::DescriptorPool;
   using google::protobuf::MessageFactory;
+  // Of a static library only what is named is linked; the client itself asks for no experiments.
+  runwire::v1::GetExperimentRequest::descriptor();
   const auto* kind = DescriptorPool::generated_pool()->FindMessageTypeByName(args.text("type"));
   if (kind == nullptr) throw std::runtime_error("no such message");
   const std::unique_ptr<google::protobuf::Message> made(

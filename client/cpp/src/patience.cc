@@ -9,7 +9,7 @@ namespace runwire {
 
 namespace {
 
-constexpr int kAttempts = 8;
+constexpr int kAttempts = 10;
 constexpr std::chrono::milliseconds kFirstDelay{200};
 constexpr std::chrono::milliseconds kMostDelay{8000};
 

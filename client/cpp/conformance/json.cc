@@ -78,7 +78,9 @@ Value value(const std::string& text) {
   return made;
 }
 
-Value value(const char* text) { return value(std::string(text)); }
+Value value(const char* text) {
+  return value(std::string(text));
+}
 
 Value value(double number) {
   Value made;

@@ -34,8 +34,8 @@ double series_value(std::uint64_t seed, std::uint64_t i) {
 }
 
 Clock::time_point time_of(std::int64_t micros) {
-  return Clock::time_point(std::chrono::duration_cast<Clock::duration>(
-      std::chrono::microseconds(micros)));
+  return Clock::time_point(
+      std::chrono::duration_cast<Clock::duration>(std::chrono::microseconds(micros)));
 }
 
 milliseconds seconds(const Arguments& args, const std::string& name, double otherwise) {
@@ -73,9 +73,9 @@ struct Progress {
   }
   Struct with(const runwire::Blob& blob) const {
     auto fields = stored(blob);
-    fields.emplace_back("progress", value(std::vector<Value>{
-                                        value(static_cast<double>(first.value_or(0))),
-                                        value(static_cast<double>(last))}));
+    fields.emplace_back("progress",
+                        value(std::vector<Value>{value(static_cast<double>(first.value_or(0))),
+                                                 value(static_cast<double>(last))}));
     return object(fields);
   }
 };
@@ -104,12 +104,13 @@ Struct told(const runwire::Error& error) {
   Struct metadata;
   for (const auto& [key, one] : error.metadata()) (*metadata.mutable_fields())[key] = value(one);
   const auto retry_after = error.retry_after();
-  return object({{"code", value(std::string(runwire::code_name(error.code())))},
-                 {"reason", value(error.reason())},
-                 {"metadata", value(metadata)},
-                 {"message", value(error.what())},
-                 {"retry_after_s", retry_after ? value(std::chrono::duration<double>(*retry_after).count())
-                                               : null()}});
+  return object(
+      {{"code", value(std::string(runwire::code_name(error.code())))},
+       {"reason", value(error.reason())},
+       {"metadata", value(metadata)},
+       {"message", value(error.what())},
+       {"retry_after_s",
+        retry_after ? value(std::chrono::duration<double>(*retry_after).count()) : null()}});
 }
 
 Operations::Operations() {
@@ -185,7 +186,9 @@ Struct Operations::connect(const Arguments& args) {
   return {};
 }
 
-Struct Operations::server_info(const Arguments& /*args*/) { return message(client().server_info()); }
+Struct Operations::server_info(const Arguments& /*args*/) {
+  return message(client().server_info());
+}
 
 // Runs -----------------------------------------------------------------------------------
 
@@ -381,10 +384,10 @@ Struct Operations::set_alias(const Arguments& args) {
 Struct Operations::resolve(const Arguments& args) {
   std::vector<Value> list;
   for (const auto& one : client().models().resolve_all(args.texts("references"))) {
-    list.push_back(value(object(
-        {{"reference", value(one.reference)},
-         {"version", one.version ? value(std::to_string(one.version->version())) : null()},
-         {"reason", one.error ? value(one.error->reason()) : null()}})));
+    list.push_back(value(
+        object({{"reference", value(one.reference)},
+                {"version", one.version ? value(std::to_string(one.version->version())) : null()},
+                {"reason", one.error ? value(one.error->reason()) : null()}})));
   }
   return object({{"resolved", value(list)}});
 }
@@ -392,17 +395,16 @@ Struct Operations::resolve(const Arguments& args) {
 Struct Operations::open_watcher(const Arguments& args) {
   const std::string name = "watcher-" + std::to_string(opened_++);
   const auto log = std::make_shared<WatchLog>();
-  watchers_.emplace(name, Watcher{log, runwire::ModelWatcher(client(), args.texts("references"),
-                                                             [log](const auto& change) {
-                                                               log->hear(change);
-                                                             })});
+  watchers_.emplace(
+      name, Watcher{log, runwire::ModelWatcher(client(), args.texts("references"),
+                                               [log](const auto& change) { log->hear(change); })});
   return object({{"watcher", value(name)}});
 }
 
 Struct Operations::watcher_wait(const Arguments& args) {
-  return object({{"changes", value(watcher(args).log->wait(args.text("reference"),
-                                                           args.text("version"),
-                                                           seconds(args, "timeout_s", 30)))}});
+  return object(
+      {{"changes", value(watcher(args).log->wait(args.text("reference"), args.text("version"),
+                                                 seconds(args, "timeout_s", 30)))}});
 }
 
 Struct Operations::watcher_get(const Arguments& args) {
@@ -454,8 +456,8 @@ Struct Operations::bench_log(const Arguments& args) {
 
 Struct Operations::bench_resolve(const Arguments& args) {
   const std::string reference = args.text("reference");
-  return percentiles(timed(static_cast<int>(args.number("calls")),
-                           [&] { client().models().resolve(reference); }));
+  return percentiles(
+      timed(static_cast<int>(args.number("calls")), [&] { client().models().resolve(reference); }));
 }
 
 Struct Operations::bench_read(const Arguments& args) {

@@ -23,9 +23,9 @@ std::vector<Value> WatchLog::wait(const std::string& reference, const std::strin
   }
   std::vector<Value> changes;
   for (const auto& one : told_) {
-    changes.push_back(value(
-        object({{"reference", value(one.reference)},
-                {"version", one.version.empty() ? null() : value(one.version)}})));
+    changes.push_back(
+        value(object({{"reference", value(one.reference)},
+                      {"version", one.version.empty() ? null() : value(one.version)}})));
   }
   return changes;
 }

@@ -17,8 +17,8 @@ void fill(v1::Chunk& chunk, std::int64_t offset, std::string data) {
 void check(const v1::Chunk& chunk, std::int64_t offset) {
   const std::string place = std::to_string(offset);
   if (chunk.offset() != offset) {
-    throw Error(Code::kInternal,
-                "a chunk at " + std::to_string(chunk.offset()) + " came where " + place + " was due");
+    throw Error(Code::kInternal, "a chunk at " + std::to_string(chunk.offset()) + " came where " +
+                                     place + " was due");
   }
   if (chunk.codec() != v1::CODEC_UNSPECIFIED) {
     throw Error(Code::kInternal, "the chunk at " + place + " is packed as we did not ask for");

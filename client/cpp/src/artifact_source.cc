@@ -61,7 +61,8 @@ std::string StreamSource::read(std::int64_t offset, std::size_t size) {
 
 FileSource::FileSource(const fs::path& path) : path_(path) {
   if (fs::is_directory(path)) {
-    throw fs::filesystem_error("cannot upload", path, std::make_error_code(std::errc::is_a_directory));
+    throw fs::filesystem_error("cannot upload", path,
+                               std::make_error_code(std::errc::is_a_directory));
   }
   file_.open(path, std::ios::binary);
   if (!file_) throw fs::filesystem_error("cannot open", path, last_problem());

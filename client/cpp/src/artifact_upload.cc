@@ -20,7 +20,9 @@ using Stream = grpc::ClientReaderWriter<v1::UploadBlobRequest, v1::UploadBlobRes
 // Blobs up to here go in one message.
 constexpr std::int64_t kSmallBytes = 256 << 10;
 
-CallOptions call_options(const TransferOptions& options) { return {{}, options.cancellation}; }
+CallOptions call_options(const TransferOptions& options) {
+  return {{}, options.cancellation};
+}
 
 bool is_missing(Caller& caller, const v1::Blob& blob, const TransferOptions& options) {
   v1::FindMissingBlobsRequest request;

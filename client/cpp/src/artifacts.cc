@@ -70,14 +70,14 @@ Pager<Artifact> Artifacts::list(const ArtifactOwner& owner, const std::string& p
   *request.mutable_owner() = owner.message();
   request.set_prefix(prefix);
   request.set_recursive(recursive);
-  return Pager<Artifact>([caller = caller_, request,
-                          options](const std::string& page_token) mutable {
-    request.set_page_token(page_token);
-    const auto found = caller->unary<v1::ArtifactService>(
-        "ListArtifacts", &v1::ArtifactService::Stub::ListArtifacts, request, options);
-    return Pager<Artifact>::Page{{found.artifacts().begin(), found.artifacts().end()},
-                                 found.next_page_token()};
-  });
+  return Pager<Artifact>(
+      [caller = caller_, request, options](const std::string& page_token) mutable {
+        request.set_page_token(page_token);
+        const auto found = caller->unary<v1::ArtifactService>(
+            "ListArtifacts", &v1::ArtifactService::Stub::ListArtifacts, request, options);
+        return Pager<Artifact>::Page{{found.artifacts().begin(), found.artifacts().end()},
+                                     found.next_page_token()};
+      });
 }
 
 }  // namespace runwire

@@ -18,7 +18,9 @@ constexpr std::size_t kRowBytes = 256 << 10;
 constexpr std::size_t kTextBytes = 512 << 10;
 constexpr std::size_t kKeptRejections = 1000;
 
-std::size_t either(std::size_t given, std::size_t standard) { return given == 0 ? standard : given; }
+std::size_t either(std::size_t given, std::size_t standard) {
+  return given == 0 ? standard : given;
+}
 
 // Batches are small enough for several to be under way in the room that there is.
 std::size_t batch_bytes(const WriterOptions& options, std::size_t advised) {
@@ -191,7 +193,8 @@ void BatchQueue::close(const std::optional<Error>& error) {
   notifier_.close();
 }
 
-std::shared_ptr<Batch> BatchQueue::next(const Guard& guard, std::int64_t sequence, Steady::time_point now) {
+std::shared_ptr<Batch> BatchQueue::next(const Guard& guard, std::int64_t sequence,
+                                        Steady::time_point now) {
   if (sequence == sequence_ && due(guard) <= now) seal();
   const auto place = static_cast<std::size_t>(sequence - acknowledged_);
   return place < sealed_.size() ? sealed_[place] : nullptr;

@@ -81,7 +81,7 @@ class BatchQueue {
   const WriterOptions options_;
   const std::size_t max_buffered_bytes_;
   mutable std::mutex lock_;
-  std::condition_variable changed_;  // for the one that sends
+  std::condition_variable changed_;   // for the one that sends
   std::condition_variable progress_;  // for those that log
   Shapes shapes_;
   OpenBatch open_;

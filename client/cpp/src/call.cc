@@ -21,7 +21,8 @@ bool Cancellation::is_cancelled() const {
   return state_->cancelled;
 }
 
-OnCancel::OnCancel(const std::optional<Cancellation>& cancellation, std::function<void()> callback) {
+OnCancel::OnCancel(const std::optional<Cancellation>& cancellation,
+                   std::function<void()> callback) {
   if (!cancellation) return;
   state_ = cancellation->state();
   const std::lock_guard guard(state_->lock);

@@ -15,8 +15,8 @@ using google::protobuf::DescriptorPool;
 using google::protobuf::MethodOptions;
 
 bool is_repeatable(const char* service, const char* method) {
-  const auto* found = DescriptorPool::generated_pool()->FindMethodByName(std::string(service) + "." +
-                                                                         method);
+  const auto* found =
+      DescriptorPool::generated_pool()->FindMethodByName(std::string(service) + "." + method);
   if (found == nullptr || found->client_streaming()) return false;
   const auto level = found->options().idempotency_level();
   return level == MethodOptions::NO_SIDE_EFFECTS || level == MethodOptions::IDEMPOTENT;

@@ -1,5 +1,5 @@
-// One door to the services: deadlines, retries, typed errors. What may be tried again is not decided
-// here: the idempotency_level of the method in the protos says it.
+// One door to the services: deadlines, retries, typed errors. What may be tried again is not
+// decided here: the idempotency_level of the method in the protos says it.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -44,7 +44,8 @@ class Caller {
   // One response, within the timeout, all attempts together.
   template <class Service, class Request, class Response>
   Response unary(const char* method,
-                 grpc::Status (Service::Stub::*call)(grpc::ClientContext*, const Request&, Response*),
+                 grpc::Status (Service::Stub::*call)(grpc::ClientContext*, const Request&,
+                                                     Response*),
                  const Request& request, const CallOptions& options) {
     Response response;
     attempt(Service::service_full_name(), method, options, [&](grpc::ClientContext& context) {

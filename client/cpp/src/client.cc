@@ -19,7 +19,9 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(const Client&) = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
-const std::string& Client::uri() const { return caller_->settings().uri; }
+const std::string& Client::uri() const {
+  return caller_->settings().uri;
+}
 
 Writer Client::writer(const std::string& run_id, const WriterOptions& options) const {
   return Writer(caller_, run_id, options);
@@ -30,7 +32,9 @@ v1::GetServerInfoResponse Client::server_info(const CallOptions& options) const 
                                            v1::GetServerInfoRequest(), options);
 }
 
-std::shared_ptr<grpc::Channel> channel(const Client& client) { return client.caller()->channel(); }
+std::shared_ptr<grpc::Channel> channel(const Client& client) {
+  return client.caller()->channel();
+}
 
 void add_metadata(const Client& client, grpc::ClientContext& context) {
   client.caller()->add_metadata(context);

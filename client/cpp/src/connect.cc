@@ -103,8 +103,8 @@ std::shared_ptr<grpc::Channel> connect(const Settings& settings) {
   const std::string scheme = parse_uri(settings.uri).scheme;
   const bool secure = scheme == "grpcs" || scheme == "https";
   const bool is_web = scheme == "http" || scheme == "https";
-  const auto servers = is_web ? std::vector{discover(settings.uri, settings.ca_file)}
-                              : grpc_endpoints(settings.uri);
+  const auto servers =
+      is_web ? std::vector{discover(settings.uri, settings.ca_file)} : grpc_endpoints(settings.uri);
   const auto credentials = secure ? tls(settings.ca_file) : grpc::InsecureChannelCredentials();
   return grpc::CreateCustomChannel(target(servers), credentials, arguments(servers.front()));
 }

@@ -26,7 +26,9 @@ namespace {
 constexpr timeval kTimeout{10, 0};
 constexpr std::size_t kMaxAnswerBytes = 1 << 20;
 
-Error unanswered(const std::string& problem) { return Error(Code::kUnavailable, problem); }
+Error unanswered(const std::string& problem) {
+  return Error(Code::kUnavailable, problem);
+}
 
 // OpenSSL writes without MSG_NOSIGNAL: a server that hangs up must not end this process.
 class NoSigPipe {
@@ -56,7 +58,8 @@ class Socket {
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
     const std::string port = std::to_string(server.port);
-    if (const int error = getaddrinfo(server.host.c_str(), port.c_str(), &hints, &found); error != 0) {
+    if (const int error = getaddrinfo(server.host.c_str(), port.c_str(), &hints, &found);
+        error != 0) {
       throw unanswered(gai_strerror(error));
     }
     const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
@@ -214,8 +217,8 @@ HttpAnswer http_get(const Endpoint& server, const std::string& path, bool secure
   const std::unique_ptr<Line> line =
       secure ? std::make_unique<TlsLine>(server, ca_file) : std::make_unique<Line>(server);
   return parse_http_answer(ask(*line, "GET " + path + " HTTP/1.1\r\nHost: " + server.text() +
-                                               "\r\nAccept: application/json\r\n" +
-                                               "Connection: close\r\n\r\n"));
+                                          "\r\nAccept: application/json\r\n" +
+                                          "Connection: close\r\n\r\n"));
 }
 
 }  // namespace runwire

@@ -12,7 +12,9 @@ namespace {
 constexpr std::chrono::milliseconds kFirstDelay{250};
 constexpr std::chrono::milliseconds kMostDelay{5000};
 
-bool did_not_fit(const Resolved& one) { return one.error && one.error->reason() == "TOO_LARGE"; }
+bool did_not_fit(const Resolved& one) {
+  return one.error && one.error->reason() == "TOO_LARGE";
+}
 
 }  // namespace
 

@@ -39,8 +39,8 @@ bool is_same(const Resolved& one, const Resolved& other) {
   const auto& b = *other.version;
   return a.model() == b.model() && a.version() == b.version() &&
          a.create_time().seconds() == b.create_time().seconds() &&
-         a.create_time().nanos() == b.create_time().nanos() &&
-         a.tree_digest() == b.tree_digest() && a.source_uri() == b.source_uri();
+         a.create_time().nanos() == b.create_time().nanos() && a.tree_digest() == b.tree_digest() &&
+         a.source_uri() == b.source_uri();
 }
 
 std::vector<std::string> each_once(std::vector<std::string> references) {
@@ -122,7 +122,8 @@ struct ModelWatcher::Watch {
 
 ModelWatcher::ModelWatcher(const Client& client, std::vector<std::string> references,
                            OnChange on_change)
-    : watch_(std::make_unique<Watch>(client.caller(), std::move(references), std::move(on_change))) {}
+    : watch_(
+          std::make_unique<Watch>(client.caller(), std::move(references), std::move(on_change))) {}
 
 ModelWatcher::~ModelWatcher() {
   if (watch_) close();

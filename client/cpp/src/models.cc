@@ -65,8 +65,7 @@ ModelVersion Models::create_version(const NewModelVersion& version,
   request.set_create_model(version.create_model);
   request.set_comment(version.comment);
   request.set_request_id(random_hex(16));
-  return caller_
-      ->unary<Service>("CreateModelVersion", &Stub::CreateModelVersion, request, options)
+  return caller_->unary<Service>("CreateModelVersion", &Stub::CreateModelVersion, request, options)
       .model_version();
 }
 

@@ -11,7 +11,8 @@ constexpr std::size_t kEntryOverhead = 16;
 
 }  // namespace
 
-void OpenBatch::add(Shape& shape, const Value* values, std::int64_t step, std::int64_t time_micros) {
+void OpenBatch::add(Shape& shape, const Value* values, std::int64_t step,
+                    std::int64_t time_micros) {
   batch_->bytes += cost(shape);
   if (shape.frame == nullptr) begin_frame(shape);
   const std::size_t count = shape.keys.size();

@@ -27,8 +27,8 @@ bool can_resume(const Error& error) {
 void Patience::wait(const Error& error, bool again) {
   if (!(again || can_resume(error)) || ++failures_ >= kAttempts) throw Error(error);
   const auto asked = error.retry_after().value_or(std::chrono::nanoseconds{0});
-  const auto delay = std::max<std::chrono::nanoseconds>(
-      asked, doubled(kFirstDelay, failures_, kMostDelay));
+  const auto delay =
+      std::max<std::chrono::nanoseconds>(asked, doubled(kFirstDelay, failures_, kMostDelay));
   if (!sleep(delay / 2 + jitter(delay / 2), cancellation_)) {
     throw Error(Code::kCancelled, "the transfer was cancelled");
   }

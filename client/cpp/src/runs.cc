@@ -111,8 +111,7 @@ Pager<Run> Runs::search(const RunSearch& search, const CallOptions& options) con
   for (const auto& column : search.columns) request.add_columns(column);
   return Pager<Run>([caller = caller_, request, options](const std::string& page_token) mutable {
     request.set_page_token(page_token);
-    const auto found =
-        caller->unary<Service>("SearchRuns", &Stub::SearchRuns, request, options);
+    const auto found = caller->unary<Service>("SearchRuns", &Stub::SearchRuns, request, options);
     return Pager<Run>::Page{{found.runs().begin(), found.runs().end()}, found.next_page_token()};
   });
 }

@@ -81,7 +81,8 @@ Error transport_error(Code code, const std::string& text, const std::string& uri
     case Code::kDeadlineExceeded:
       return Error(code, place + " did not answer in time (" + text + ")");
     case Code::kUnimplemented:
-      return Error(code, place + " does not offer this call: another version, or no Runwire server");
+      return Error(code,
+                   place + " does not offer this call: another version, or no Runwire server");
     default:
       break;
   }
@@ -148,9 +149,9 @@ Error error_of(const grpc::Status& status, const std::string& uri) {
 }
 
 Error error_of(const v1::Fault& fault) {
-  const auto* const found =
-      std::find_if(kCodes.begin(), kCodes.end(),
-                   [&](const ReasonCode& one) { return one.reason == fault.reason(); });
+  const auto* const found = std::find_if(kCodes.begin(), kCodes.end(), [&](const ReasonCode& one) {
+    return one.reason == fault.reason();
+  });
   const Code code = found == kCodes.end() ? Code::kUnknown : found->code;
   return Error(code, fault.message(), fault.reason(),
                Error::Metadata(fault.metadata().begin(), fault.metadata().end()));

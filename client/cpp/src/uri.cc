@@ -74,7 +74,8 @@ Endpoint parse_endpoint(std::string_view text) {
     text.remove_prefix(end);
   }
   if (!text.empty()) {
-    if (text.front() != ':') throw invalid("tracking_uri", "'" + std::string(text) + "' after a host");
+    if (text.front() != ':')
+      throw invalid("tracking_uri", "'" + std::string(text) + "' after a host");
     found.port = parse_port(text.substr(1));
   }
   return found;
@@ -88,7 +89,8 @@ UriParts parse_uri(const std::string& uri) {
       throw wrong(uri, "has no scheme; did you mean http://" + uri + " (the web port), or grpc://" +
                            uri.substr(0, first) + ":5001?");
     }
-    throw wrong(uri, "this client speaks to servers only: grpc(s)://HOST:5001 or http(s)://HOST:5000");
+    throw wrong(uri,
+                "this client speaks to servers only: grpc(s)://HOST:5001 or http(s)://HOST:5000");
   }
   UriParts parts;
   parts.scheme = uri.substr(0, colon);
@@ -110,8 +112,9 @@ std::string resolved_uri(const std::string& uri) {
   const UriParts parts = parse_uri(text);
   const auto schemes = {"grpc", "grpcs", "http", "https"};
   if (std::find(schemes.begin(), schemes.end(), parts.scheme) == schemes.end()) {
-    throw wrong(uri, "'" + parts.scheme +
-                         "' is no scheme of a server. Use grpc(s)://HOST:5001 or http(s)://HOST:5000");
+    throw wrong(uri,
+                "'" + parts.scheme +
+                    "' is no scheme of a server. Use grpc(s)://HOST:5001 or http(s)://HOST:5000");
   }
   check(text, parts);
   return parts.scheme + "://" + parts.authority + parts.path;
@@ -129,9 +132,10 @@ std::vector<Endpoint> grpc_endpoints(const std::string& uri) {
 
 std::string shown(const std::string& uri) {
   const auto start = uri.find("://");
-  const auto at = uri.rfind('@');
-  if (start == std::string::npos || at == std::string::npos || at < start) return uri;
+  if (start == std::string::npos) return uri;
+  const auto at = uri.substr(0, uri.find('/', start + 3)).rfind('@');
   const auto colon = uri.find(':', start + 3);
+  if (at == std::string::npos) return uri;
   if (colon == std::string::npos || colon > at) return uri;
   return uri.substr(0, colon) + ":***" + uri.substr(at);
 }

@@ -37,11 +37,17 @@ void Writer::log(const Value* values, std::size_t count, std::int64_t step,
   parts_->queue.add(values, count, step, time_micros);
 }
 
-void Writer::log_params(const Texts& params) { parts_->queue.add_params(params); }
+void Writer::log_params(const Texts& params) {
+  parts_->queue.add_params(params);
+}
 
-void Writer::log_tags(const Texts& tags) { parts_->queue.add_tags(tags); }
+void Writer::log_tags(const Texts& tags) {
+  parts_->queue.add_tags(tags);
+}
 
-void Writer::flush(std::chrono::milliseconds timeout) { parts_->queue.flush(timeout); }
+void Writer::flush(std::chrono::milliseconds timeout) {
+  parts_->queue.flush(timeout);
+}
 
 void Writer::close(std::chrono::milliseconds timeout) {
   if (!parts_->queue.end()) return;
@@ -56,8 +62,12 @@ void Writer::close(std::chrono::milliseconds timeout) {
   if (failure) throw Error(*failure);
 }
 
-WriterStatus Writer::status() const { return parts_->queue.status(); }
+WriterStatus Writer::status() const {
+  return parts_->queue.status();
+}
 
-bool Writer::stop_requested() const { return parts_->queue.stop_requested(); }
+bool Writer::stop_requested() const {
+  return parts_->queue.stop_requested();
+}
 
 }  // namespace runwire

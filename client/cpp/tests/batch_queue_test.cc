@@ -83,7 +83,8 @@ TEST(BatchQueue, WithoutRoomDropsTheNewestAndCounts) {
   EXPECT_EQ(queue.status().dropped_points, 3);
   EXPECT_GT(taken, 2000);
   std::int64_t points = 0;
-  for (std::int64_t i = 0; auto batch = queue.next(queue.guard(), i, Steady::now() + std::chrono::hours(1)); ++i) {
+  for (std::int64_t i = 0;
+       auto batch = queue.next(queue.guard(), i, Steady::now() + std::chrono::hours(1)); ++i) {
     points += batch->points;
   }
   EXPECT_EQ(points, taken);

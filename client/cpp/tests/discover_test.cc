@@ -66,7 +66,7 @@ Code code_of(const std::string& answer) {
 TEST(Discover, FindsThePortWhereItCameFrom) {
   OneAnswer server(
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-      "e\r\n{\"grpc_endpoint\r\n1e\r\n\": \":5001\", \"new_field\": [1]}\r\n0\r\n\r\n");
+      "f\r\n{\"grpc_endpoint\r\n1d\r\n\": \":5001\", \"new_field\": [1]}\r\n0\r\n\r\n");
   EXPECT_EQ(discover(server.uri, "").text(), "127.0.0.1:5001");
   EXPECT_EQ(server.request().rfind("GET /api/v1/server HTTP/1.1\r\n", 0), 0U);
 }

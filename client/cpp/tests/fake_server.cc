@@ -21,8 +21,9 @@ std::string any(const std::string& type, const std::string& data) {
 
 grpc::Status failure(grpc::StatusCode code, const std::string& reason, int retry_after_ms) {
   const std::string entry = field(1, "kind") + field(2, "run");
-  std::string details = field(2, "it failed") +
-                        any("ErrorInfo", field(1, reason) + field(2, "runwire.v1") + field(3, entry));
+  std::string details =
+      field(2, "it failed") +
+      any("ErrorInfo", field(1, reason) + field(2, "runwire.v1") + field(3, entry));
   if (retry_after_ms >= 0) {
     std::string nanos = "\x10";
     std::uint64_t left = static_cast<std::uint64_t>(retry_after_ms) * 1'000'000;
@@ -60,7 +61,8 @@ grpc::Status FakeMetrics::StreamBatches(grpc::ServerContext* context, Stream* st
   const int number = ++streams_;
   if (auto refused = refuse_stream(number); !refused.ok()) return refused;
   v1::StreamBatchesRequest request;
-  if (!stream->Read(&request) || !request.has_open()) return failure(grpc::INVALID_ARGUMENT, "FIELD_INVALID");
+  if (!stream->Read(&request) || !request.has_open())
+    return failure(grpc::INVALID_ARGUMENT, "FIELD_INVALID");
   Names names;
   v1::StreamBatchesResponse response;
   {
@@ -123,8 +125,8 @@ grpc::Status FakeMetrics::store(const v1::MetricBatch& batch, const Names& names
             rejection.mutable_fault()->set_reason("FIELD_INVALID");
             continue;
           }
-          points_.push_back({name->second, frame.steps(row),
-                             frame.values(row * frame.series_size() + column)});
+          points_.push_back(
+              {name->second, frame.steps(row), frame.values(row * frame.series_size() + column)});
         }
       }
     }

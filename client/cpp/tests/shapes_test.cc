@@ -31,7 +31,8 @@ TEST(Shapes, AreFoundAmongManyInAnyOrder) {
   for (int i = 0; i < 1000; ++i) made.push_back(&find(shapes, {{"key/" + std::to_string(i), 0}}));
   for (int i = 0; i < 1000; ++i) {
     const int place = i * 617 % 1000;
-    EXPECT_EQ(&find(shapes, {{"key/" + std::to_string(place), 0}}), made[static_cast<std::size_t>(place)]);
+    EXPECT_EQ(&find(shapes, {{"key/" + std::to_string(place), 0}}),
+              made[static_cast<std::size_t>(place)]);
   }
 }
 

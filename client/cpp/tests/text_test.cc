@@ -9,8 +9,8 @@ TEST(Text, Utf8IsKnown) {
   for (const char* good : {"", "plain", "größe", "ключ", "日本語", "🏃", "\x7F"}) {
     EXPECT_TRUE(is_utf8(good)) << good;
   }
-  for (const char* bad : {"\x80", "\xC3", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80",
-                          "\xFF", "a\xF0\x9F\x8F"}) {
+  for (const char* bad : {"\x80", "\xC3", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80",
+                          "\xF4\x90\x80\x80", "\xFF", "a\xF0\x9F\x8F"}) {
     EXPECT_FALSE(is_utf8(bad)) << bad;
   }
 }

@@ -25,8 +25,9 @@ TEST(Uri, IsResolved) {
 }
 
 TEST(Uri, ThatCanNeverWorkIsRefused) {
-  for (const char* uri : {"", "ada:5000", "grpc://", "grpc://ada/path", "http://a,b", "grpc://ada:0",
-                          "grpc://ada:x", "mysql://ada", "./folder", "grpc://[::1"}) {
+  for (const char* uri :
+       {"", "ada:5000", "grpc://", "grpc://ada/path", "http://a,b", "grpc://ada:0", "grpc://ada:x",
+        "mysql://ada", "./folder", "grpc://[::1"}) {
     try {
       resolved_uri(uri);
       FAIL() << uri;

@@ -22,9 +22,8 @@ class Changes {
   }
   bool wait_for(std::int64_t version) {
     std::unique_lock guard(lock_);
-    return changed_.wait_for(guard, kLong, [&] {
-      return !versions_.empty() && versions_.back() == version;
-    });
+    return changed_.wait_for(guard, kLong,
+                             [&] { return !versions_.empty() && versions_.back() == version; });
   }
   std::vector<std::int64_t> versions() {
     const std::lock_guard guard(lock_);

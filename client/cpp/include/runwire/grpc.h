@@ -1,6 +1,6 @@
 /// @file
-/// The way out: the generated stubs over a client's own connection. Not part of `runwire.h`, because
-/// it brings gRPC's headers with it.
+/// The way out: the generated stubs over a client's own connection. Not part of `runwire.h`,
+/// because it brings gRPC's headers with it.
 ///
 ///     auto stub = runwire::v1::RunService::NewStub(runwire::channel(client));
 ///     grpc::ClientContext context;

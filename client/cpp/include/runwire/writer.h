@@ -79,10 +79,10 @@ class Writer {
   Writer(Writer&&) noexcept;
   Writer& operator=(Writer&&) noexcept;
 
-  /// Values of one step: `log({{"loss", 0.1}, {"accuracy", 0.9}}, step)`. Calls with the same keys in
-  /// the same order are the quickest. Throws `Error` for a key that can never be right (kInvalidArgument)
-  /// and as `WriterOptions` say; not because of the server: what was logged after the writer has
-  /// given up is counted as dropped, and flush() and close() tell.
+  /// Values of one step: `log({{"loss", 0.1}, {"accuracy", 0.9}}, step)`. Calls with the same keys
+  /// in the same order are the quickest. Throws `Error` for a key that can never be right
+  /// (kInvalidArgument) and as `WriterOptions` say; not because of the server: what was logged
+  /// after the writer has given up is counted as dropped, and flush() and close() tell.
   void log(std::initializer_list<Value> values, std::int64_t step) {
     log(values.begin(), values.size(), step, now_micros());
   }

@@ -1,0 +1,46 @@
+#include "notifier.h"
+
+#include <utility>
+
+namespace runwire {
+
+void Notifier::close() {
+  std::thread thread;
+  {
+    const std::lock_guard guard(state_->lock);
+    state_->closed = true;
+    state_->changed.notify_all();
+    if (state_->thread.get_id() == std::this_thread::get_id()) {
+      state_->thread.detach();
+    } else {
+      thread = std::move(state_->thread);
+    }
+  }
+  if (thread.joinable()) thread.join();
+}
+
+void Notifier::post(std::function<void()> call) {
+  const std::lock_guard guard(state_->lock);
+  if (state_->closed) return;
+  state_->calls.push_back(std::move(call));
+  state_->changed.notify_all();
+  if (!state_->thread.joinable()) state_->thread = std::thread(work, state_);
+}
+
+void Notifier::work(const std::shared_ptr<State>& state) {
+  std::unique_lock guard(state->lock);
+  while (true) {
+    state->changed.wait(guard, [&] { return state->closed || !state->calls.empty(); });
+    if (state->calls.empty()) return;
+    const auto call = std::move(state->calls.front());
+    state->calls.pop_front();
+    guard.unlock();
+    try {
+      call();
+    } catch (...) {  // NOLINT: the callback's own fault must not end what serves it
+    }
+    guard.lock();
+  }
+}
+
+}  // namespace runwire

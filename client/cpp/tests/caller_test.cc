@@ -1,0 +1,116 @@
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "fake_server.h"
+#include "runwire/client.h"
+#include "runwire/grpc.h"
+
+namespace runwire {
+namespace {
+
+using std::chrono::milliseconds;
+
+// What GetRun fails with.
+Error error_of_get(const Client& client, const CallOptions& options = {}) {
+  try {
+    client.runs().get("0", options);
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error(Code::kOk, "it did not fail");
+}
+
+TEST(Caller, TriesAgainWhatMayBeRepeated) {
+  FakeServer server;
+  server.runs.answer = [](int call, auto&) {
+    return call < 3 ? failure(grpc::UNAVAILABLE, "DRAINING", 1) : grpc::Status::OK;
+  };
+  EXPECT_EQ(Client(server.uri()).runs().get("7").run_id(), "7");
+  EXPECT_EQ(server.runs.calls(), 3);
+}
+
+TEST(Caller, GivesUpAfterFiveAttempts) {
+  FakeServer server;
+  server.runs.answer = [](int, auto&) { return failure(grpc::UNAVAILABLE, "OVERLOADED", 1); };
+  EXPECT_EQ(error_of_get(Client(server.uri())).reason(), "OVERLOADED");
+  EXPECT_EQ(server.runs.calls(), 5);
+}
+
+TEST(Caller, TriesOnceWhatWouldFailAgain) {
+  for (const auto& status : {failure(grpc::UNAVAILABLE, "STORAGE_UNAVAILABLE", 1),
+                             failure(grpc::NOT_FOUND, "NOT_FOUND")}) {
+    FakeServer server;
+    server.runs.answer = [&](int, auto&) { return status; };
+    EXPECT_EQ(static_cast<int>(error_of_get(Client(server.uri())).code()), status.error_code());
+    EXPECT_EQ(server.runs.calls(), 1);
+  }
+}
+
+TEST(Caller, TheTimeoutIsThatOfAllAttempts) {
+  FakeServer server;
+  server.runs.answer = [](int, auto& context) {
+    while (!context.IsCancelled()) std::this_thread::sleep_for(milliseconds(1));
+    return grpc::Status::CANCELLED;
+  };
+  CallOptions options;
+  options.timeout = milliseconds(50);
+  EXPECT_EQ(error_of_get(Client(server.uri()), options).code(), Code::kDeadlineExceeded);
+  EXPECT_EQ(server.runs.calls(), 1);
+}
+
+TEST(Caller, ACallIsCancelledFromElsewhere) {
+  FakeServer server;
+  CallOptions options;
+  options.cancellation.emplace();
+  server.runs.answer = [&](int, auto& context) {
+    options.cancellation->cancel();
+    while (!context.IsCancelled()) std::this_thread::sleep_for(milliseconds(1));
+    return grpc::Status::CANCELLED;
+  };
+  EXPECT_EQ(error_of_get(Client(server.uri()), options).code(), Code::kCancelled);
+  EXPECT_EQ(error_of_get(Client(server.uri()), options).code(), Code::kCancelled);
+}
+
+TEST(Caller, SaysWhoCalls) {
+  FakeServer server;
+  std::multimap<std::string, std::string> sent;
+  server.runs.answer = [&](int, auto& context) {
+    for (const auto& [key, value] : context.client_metadata()) {
+      sent.emplace(std::string(key.data(), key.size()), std::string(value.data(), value.size()));
+    }
+    return grpc::Status::OK;
+  };
+  ClientOptions options;
+  options.token = "secret";
+  options.user = "jörg";
+  Client(server.uri(), options).runs().get("0");
+  EXPECT_EQ(sent.find("authorization")->second, "Bearer secret");
+  EXPECT_EQ(sent.find("runwire-client")->second, "cpp/0.1.0");
+  EXPECT_EQ(sent.find("runwire-user")->second, "j%C3%B6rg");
+  EXPECT_EQ(sent.find("user-agent")->second.rfind("runwire-cpp/0.1.0", 0), 0U);
+}
+
+TEST(Caller, GeneratedStubsGoOverTheSameConnection) {
+  FakeServer server;
+  const Client client(server.uri());
+  const auto stub = v1::RunService::NewStub(channel(client));
+  grpc::ClientContext context;
+  add_metadata(client, context);
+  v1::GetRunRequest request;
+  request.set_run_id("9");
+  v1::GetRunResponse response;
+  ASSERT_TRUE(stub->GetRun(&context, request, &response).ok());
+  EXPECT_EQ(response.run().run_id(), "9");
+}
+
+TEST(Caller, SeveralServersAreUsedPastOneThatIsGone) {
+  FakeServer here;
+  std::string gone;
+  { gone = FakeServer().uri(); }
+  const Client client("grpc://" + gone.substr(7) + "," + here.uri().substr(7));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(client.runs().get("1").run_id(), "1");
+}
+
+}  // namespace
+}  // namespace runwire

@@ -1,0 +1,91 @@
+#include "discover.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "http_get.h"
+#include "runwire/error.h"
+
+namespace runwire {
+namespace {
+
+// Answers one request with these bytes.
+class OneAnswer {
+ public:
+  explicit OneAnswer(std::string answer) : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    listen(listener_, 1);
+    uri = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+    thread_ = std::thread([this, answer = std::move(answer)] {
+      const int client = accept(listener_, nullptr, nullptr);
+      char request[4096];
+      request_.assign(request, static_cast<std::size_t>(std::max(0L, read(client, request, 4096))));
+      (void)!write(client, answer.data(), answer.size());
+      close(client);
+    });
+  }
+  ~OneAnswer() {
+    if (thread_.joinable()) thread_.join();
+    close(listener_);
+  }
+  OneAnswer(const OneAnswer&) = delete;
+  OneAnswer& operator=(const OneAnswer&) = delete;
+
+  const std::string& request() {
+    thread_.join();
+    return request_;
+  }
+
+  std::string uri;
+
+ private:
+  int listener_;
+  std::string request_;
+  std::thread thread_;
+};
+
+Code code_of(const std::string& answer) {
+  OneAnswer server(answer);
+  try {
+    discover(server.uri, "");
+    return Code::kOk;
+  } catch (const Error& error) {
+    return error.code();
+  }
+}
+
+TEST(Discover, FindsThePortWhereItCameFrom) {
+  OneAnswer server(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "f\r\n{\"grpc_endpoint\r\n1d\r\n\": \":5001\", \"new_field\": [1]}\r\n0\r\n\r\n");
+  EXPECT_EQ(discover(server.uri, "").text(), "127.0.0.1:5001");
+  EXPECT_EQ(server.request().rfind("GET /api/v1/server HTTP/1.1\r\n", 0), 0U);
+}
+
+TEST(Discover, SaysWhatAnswered) {
+  EXPECT_EQ(code_of("HTTP/1.1 404 Not Found\r\n\r\n"), Code::kInvalidArgument);
+  EXPECT_EQ(code_of("HTTP/1.1 503 Busy\r\n\r\n"), Code::kUnavailable);
+  EXPECT_EQ(code_of("HTTP/1.1 200 OK\r\n\r\n<html>"), Code::kInvalidArgument);
+  EXPECT_EQ(code_of("HTTP/1.1 200 OK\r\n\r\n{\"version\": \"2\"}"), Code::kInvalidArgument);
+  EXPECT_EQ(code_of("SSH-2.0"), Code::kInvalidArgument);
+  EXPECT_EQ(code_of(""), Code::kUnavailable);
+}
+
+TEST(Discover, AServerThatListensEverywhereIsWhereWeCame) {
+  EXPECT_EQ(seen_from(":5001", "ada").text(), "ada:5001");
+  EXPECT_EQ(seen_from("0.0.0.0:6001", "ada").text(), "ada:6001");
+  EXPECT_EQ(seen_from("[::]:6001", "ada").text(), "ada:6001");
+  EXPECT_EQ(seen_from("bob", "ada").text(), "bob:5001");
+}
+
+}  // namespace
+}  // namespace runwire

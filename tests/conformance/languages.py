@@ -61,7 +61,10 @@ class Language:
         return ended.stdout
 
 
-LANGUAGES: tuple[Language, ...] = (Language("java", "mvn"),)
+LANGUAGES: tuple[Language, ...] = (
+    Language("java", "mvn"),
+    Language("rust", "cargo"),
+)
 """Each with its package."""
 
 RUNNERS = LANGUAGES

@@ -14,7 +14,10 @@ use runner::Runner;
 use serde_json::{Value, json};
 
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().expect("the system gives threads");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("the system gives an event queue");
     let mut runner = Runner::default();
     for line in std::io::stdin().lock().lines() {
         let request: Value =

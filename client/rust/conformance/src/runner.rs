@@ -251,8 +251,8 @@ impl Runner {
     }
 
     fn write_series(&self, args: Args<'_>) -> Answer {
-        let [count, seed, threads] =
-            ["count", "seed", "threads"].map(|name| args.int(name, 1) as u64);
+        let seed = args.text("seed").parse().map_err(fault)?;
+        let [count, threads] = ["count", "threads"].map(|name| args.int(name, 1) as u64);
         series::write(self.writer(args)?, args.text("key"), count, seed, threads);
         Ok(json!({}))
     }

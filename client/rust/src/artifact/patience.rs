@@ -24,14 +24,21 @@ impl Patience {
     /// Waits before another attempt; gives the error back where that would not help, or there were
     /// enough. `again`: the caller knows that it can help.
     pub async fn wait(&mut self, error: Error, again: bool) -> Result<()> {
+        match self.pause(&error, again) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, error: &Error, again: bool) -> Option<Duration> {
         self.failures += 1;
-        if !(again || is_passing(&error)) || self.failures >= ATTEMPTS {
-            return Err(error);
+        if !(again || is_passing(error)) || self.failures >= ATTEMPTS {
+            return None;
         }
         let pause = (FIRST * (1 << (self.failures - 1))).min(MOST);
         let pause = pause.max(error.retry_after().unwrap_or_default());
-        tokio::time::sleep(pause / 2 + random::up_to(pause / 2)).await;
-        Ok(())
+        Some(pause / 2 + random::up_to(pause / 2))
     }
 }
 
@@ -47,25 +54,22 @@ fn is_passing(error: &Error) -> bool {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn transfer_goes_on_while_it_makes_progress() {
-        let mut patience = Patience::default();
+    #[test]
+    fn transfer_goes_on_while_it_makes_progress() {
+        let (mut patience, away) = (Patience::default(), Error::unavailable(""));
         for _ in 0..20 {
-            patience.wait(Error::unavailable(""), false).await.unwrap();
+            assert!(patience.pause(&away, false).is_some());
             patience.progress();
         }
-        let mut attempts = 1;
-        while patience.wait(Error::unavailable(""), false).await.is_ok() {
-            attempts += 1;
-        }
-        assert_eq!(attempts, ATTEMPTS);
+        let attempts = (1..).find(|_| patience.pause(&away, false).is_none());
+        assert_eq!(attempts, Some(ATTEMPTS));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn full_disk_is_told_at_once() {
+    #[test]
+    fn full_disk_is_told_at_once() {
         let full = Error::unavailable("").with_reason(ErrorReason::StorageUnavailable);
-        assert!(Patience::default().wait(full, false).await.is_err());
+        assert_eq!(Patience::default().pause(&full, false), None);
         let gap = Error::new(Code::OutOfRange, "").with_reason(ErrorReason::OffsetGap);
-        assert!(Patience::default().wait(gap, false).await.is_ok());
+        assert!(Patience::default().pause(&gap, false).is_some());
     }
 }

@@ -61,6 +61,9 @@ fn authority(uri: &str, server: &str, port: u16) -> Result<String> {
     if parsed.host().is_empty() {
         return Err(invalid(uri, "names no host"));
     }
+    if parsed.host().contains(',') {
+        return Err(invalid(uri, "several servers go by their gRPC addresses"));
+    }
     Ok(format!("{}:{port}", parsed.host()))
 }
 

@@ -41,7 +41,7 @@ def test_example_of_the_readme_is_the_one_that_runs(language: Language) -> None:
 def test_example_of_the_readme_logs_a_run(language: Language, theatre: Stage) -> None:
     language.run("example", RUNWIRE_TRACKING_URI=theatre.web_uri)
     with runwire.Client(theatre.direct_uri) as client:
-        (run,) = client.runs.search(filter=f"tags.language = '{language.name}'")
+        (run,) = client.runs.search(filter=f"tags.language = '{language.name}'", view="FULL")
         series = client.metrics.read([run.run_id], ["loss"])[run.run_id, "loss"]
     assert len(series.steps) == 100
     assert run.params["lr"] == "0.001"

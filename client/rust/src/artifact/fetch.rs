@@ -3,21 +3,17 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::meter::{Meter, Progress};
-use super::patience::Patience;
+use super::patience::{Patience, heard};
 use super::source::{digest, of_file};
-use crate::caller::{Caller, Responses};
+use crate::caller::Caller;
 use crate::v1::download_artifact_request::Source;
-use crate::v1::{
-    ArtifactOwner, ArtifactPath, Blob, Chunk, DownloadArtifactRequest, DownloadArtifactResponse,
-    ErrorReason,
-};
+use crate::v1::{ArtifactOwner, ArtifactPath, Blob, Chunk, DownloadArtifactRequest, ErrorReason};
 use crate::{Code, Error, Result, random};
 
 /// From which byte on, and how many (0: to the end).
@@ -85,7 +81,7 @@ impl Fetch {
     /// One call, from the byte after the last that has come.
     async fn attempt(&mut self, sender: &Sender<Result<Bytes>>) -> Result<()> {
         let mut responses = self.caller.stream(self.request()).await?;
-        let Some(first) = next_of(self.caller.timeout, &mut responses).await? else {
+        let Some(first) = heard(&mut responses).await? else {
             return Err(self.ended());
         };
         self.began(first.blob.clone().unwrap_or_default())?;
@@ -94,7 +90,7 @@ impl Fetch {
             if let Some(chunk) = response.chunk {
                 self.take(chunk, sender).await?;
             }
-            next = next_of(self.caller.timeout, &mut responses).await?;
+            next = heard(&mut responses).await?;
         }
         if self.done == self.size() {
             Ok(())
@@ -190,15 +186,6 @@ impl Fetch {
             self.source.path
         ))
     }
-}
-
-/// The next message. A server that is silent for as long as a call may take is gone.
-async fn next_of(
-    timeout: Duration,
-    responses: &mut Responses<DownloadArtifactResponse>,
-) -> Result<Option<DownloadArtifactResponse>> {
-    let next = tokio::time::timeout(timeout, responses.try_next()).await;
-    next.map_err(|_| Error::unavailable("no more bytes come of a download"))?
 }
 
 /// Writes what comes to a file that has not its name yet; blocks.

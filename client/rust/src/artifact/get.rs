@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
@@ -124,7 +125,9 @@ impl Download {
         } = self;
         let fetch = Fetch::new(caller, owner, path, range, progress);
         let mut fetching = JoinSet::new();
-        fetching.spawn_on(fetch.run(sender), background::handle());
+        // Hashing is work, which is better done where the caller has its threads.
+        let here = Handle::try_current().unwrap_or_else(|_| background::handle().clone());
+        fetching.spawn_on(fetch.run(sender), &here);
         (fetching, receiver)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::caller::Responses;
 use crate::v1::ErrorReason;
 use crate::{Code, Error, Result, random};
 
@@ -9,6 +10,7 @@ use crate::{Code, Error, Result, random};
 const ATTEMPTS: u32 = 8;
 const FIRST: Duration = Duration::from_millis(200);
 const MOST: Duration = Duration::from_secs(8);
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Counts failures since the last progress.
 #[derive(Default)]
@@ -40,6 +42,12 @@ impl Patience {
         let pause = pause.max(error.retry_after().unwrap_or_default());
         Some(pause / 2 + random::up_to(pause / 2))
     }
+}
+
+/// The next response of a transfer, which is at a standstill where there is none for long.
+pub(super) async fn heard<T>(responses: &mut Responses<T>) -> Result<Option<T>> {
+    let next = tokio::time::timeout(SILENCE, responses.try_next()).await;
+    next.map_err(|_| Error::unavailable("the server says nothing of a transfer"))?
 }
 
 /// A full disk is no passing fault: what was acknowledged waits for the next upload.

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::meter::Meter;
-use super::patience::Patience;
+use super::patience::{Patience, heard};
 use super::source::{Hashed, of_source};
 use crate::caller::{Caller, Responses};
 use crate::v1::upload_blob_request::{Finish, Message as Ask, Open};
@@ -75,7 +75,7 @@ impl Transfer {
         };
         let source = self.source.clone();
         let reading = spawn_blocking(move || read(&source, opened, &requests));
-        while let Some(response) = self.next(&mut responses).await? {
+        while let Some(response) = heard(&mut responses).await?.and_then(|one| one.message) {
             match response {
                 Told::Progress(progress) => self.count(progress.committed_size),
                 Told::Stored(_) => return self.stored(),
@@ -92,7 +92,7 @@ impl Transfer {
         &mut self,
         responses: &mut Responses<UploadBlobResponse>,
     ) -> Result<Option<Opened>> {
-        match self.next(responses).await? {
+        match heard(responses).await?.and_then(|one| one.message) {
             Some(Told::Opened(opened)) => {
                 self.upload_id = opened.upload_id.clone();
                 self.count(opened.committed_size);
@@ -101,13 +101,6 @@ impl Transfer {
             Some(Told::Stored(_)) => self.stored().map(|()| None),
             _ => Err(ended()),
         }
-    }
-
-    /// The next message. A server that is silent for as long as a call may take is gone.
-    async fn next(&self, responses: &mut Responses<UploadBlobResponse>) -> Result<Option<Told>> {
-        let next = tokio::time::timeout(self.caller.timeout, responses.try_next()).await;
-        let silent = |_| Error::unavailable("the server says nothing of an upload");
-        Ok(next.map_err(silent)??.and_then(|response| response.message))
     }
 
     fn count(&mut self, committed_size: i64) {

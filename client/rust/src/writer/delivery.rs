@@ -16,8 +16,8 @@ pub(super) const WINDOW_BATCHES: i64 = 8;
 pub(super) const WINDOW_BYTES: usize = 8 << 20;
 /// "I am alive", where nothing else was sent.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Without streams for so long where one call went through and none of them did.
-pub(super) const MISTRUST: Duration = Duration::from_secs(60);
+/// Without streams for so long where a call goes through and one, or two in a row, did not serve.
+const MISTRUST: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// Failures in a row that may be faults of the server's.
@@ -34,10 +34,10 @@ pub(super) struct Delivery {
     advice: WriteAdvice,
     /// Failures since something went well.
     failures: u32,
-    /// Whether the last stream came to Opened.
-    pub stream_opened: bool,
-    /// Until then calls of their own are made.
-    pub unary_until: Option<Instant>,
+    /// Streams in a row that ended before anything was acknowledged.
+    pub useless_streams: u32,
+    /// Whether a stream was tried last.
+    was_stream: bool,
 }
 
 /// How a connection came to its end without a failure.
@@ -65,8 +65,8 @@ impl Delivery {
             outbox: Outbox::default(),
             advice: WriteAdvice::default(),
             failures: 0,
-            stream_opened: true,
-            unary_until: None,
+            useless_streams: 0,
+            was_stream: false,
         }
     }
 
@@ -75,6 +75,7 @@ impl Delivery {
             match self.send().await {
                 Ok(End::Again) => {}
                 Ok(End::Closed) => break None,
+                Err(_) if self.is_done() => break None,
                 Err(error) if self.is_final(&error) => break Some(error),
                 Err(error) => self.pause(&error).await,
             }
@@ -82,14 +83,19 @@ impl Delivery {
         self.shared.end(error, self.outbox.points());
     }
 
-    /// One connection up to its end. A stream that did not even open is followed by a call without.
+    /// One connection up to its end. A stream that was of no use is followed by calls without.
     async fn send(&mut self) -> Result<End> {
-        let is_mistrusted = self.unary_until.is_some_and(|until| Instant::now() < until);
-        if is_mistrusted || !self.stream_opened {
-            self.send_unary().await
-        } else {
+        self.was_stream = !(self.was_stream && self.useless_streams > 0);
+        if self.was_stream {
             self.send_stream().await
+        } else {
+            self.send_unary().await
         }
+    }
+
+    /// How long calls of their own are made, where they go through.
+    pub fn mistrust(&self) -> Duration {
+        MISTRUST[usize::from(self.useless_streams > 1)]
     }
 
     async fn pause(&mut self, error: &Error) {
@@ -100,8 +106,7 @@ impl Delivery {
     /// Whether no later attempt can do better.
     fn is_final(&mut self, error: &Error) -> bool {
         self.failures += 1;
-        let is_of_streams =
-            error.reason().is_empty() && !self.stream_opened && self.unary_until.is_none();
+        let is_of_streams = error.reason().is_empty() && self.was_stream;
         match error.code() {
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted => false,
             Code::ResourceExhausted if error.retry_after().is_some() => false,
@@ -177,17 +182,23 @@ impl Delivery {
             committed_sequence: committed,
             ..Default::default()
         });
-        self.failures = 0;
         Ok(())
     }
 
     pub fn acknowledged(&mut self, ack: WriteAck) {
         let size_bytes = self.outbox.acknowledge(ack.committed_sequence);
         if size_bytes > 0 {
-            self.failures = 0;
+            self.went_well();
         }
         self.shared
             .acknowledged(self.outbox.committed(), size_bytes, ack.rejections);
+    }
+
+    pub fn went_well(&mut self) {
+        self.failures = 0;
+        if self.was_stream {
+            self.useless_streams = 0;
+        }
     }
 
     pub fn heed(&mut self, advice: WriteAdvice) {

@@ -215,18 +215,18 @@ impl Shared {
     }
 
     pub async fn ready(&self) {
-        let is_full = {
+        {
             let mut state = self.lock();
-            state.is_wanted |= self.is_full(&state);
-            self.is_full(&state)
-        };
-        if is_full {
+            if !self.is_full(&state) {
+                return;
+            }
+            state.is_wanted = true;
             self.progress
                 .send_modify(|progress| progress.is_full = true);
-            self.wake.notify_one();
-            self.until(|progress| !progress.is_full || progress.has_ended)
-                .await;
         }
+        self.wake.notify_one();
+        self.until(|progress| !progress.is_full || progress.has_ended)
+            .await;
     }
 
     async fn until(&self, is_met: impl FnMut(&Progress) -> bool) -> Progress {
@@ -270,12 +270,12 @@ impl Shared {
             self.events.tell(Event::Rejected(rejection));
         }
         let is_full = self.is_full(&state);
-        drop(state);
-        self.room.notify_all();
         self.progress.send_modify(|progress| {
             progress.committed = progress.committed.max(committed);
             progress.is_full = is_full;
         });
+        drop(state);
+        self.room.notify_all();
     }
 
     pub fn heed(&self, advice: &WriteAdvice) {

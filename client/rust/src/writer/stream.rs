@@ -42,12 +42,11 @@ impl Sending {
 
 impl Delivery {
     pub(super) async fn send_stream(&mut self) -> Result<End> {
-        self.stream_opened = false;
+        self.useless_streams += 1; // until something is acknowledged, or it lasts
         let (requests, receiver) = channel(QUEUE);
         let opened = timeout(OPEN_TIMEOUT, self.open(&requests, receiver)).await;
         let (mut responses, opened) =
             opened.map_err(|_| Error::unavailable("no stream was opened in time"))??;
-        self.stream_opened = true;
         self.located(opened.committed_sequence)?;
         self.heed(opened.advice.unwrap_or_default());
         let now = Instant::now();
@@ -159,7 +158,10 @@ impl Delivery {
         match response.message {
             Some(Message::Ack(ack)) => self.acknowledged(ack),
             Some(Message::Advice(advice)) => self.heed(advice),
-            Some(Message::Closing(_)) => sending.requests = None,
+            Some(Message::Closing(_)) => {
+                self.went_well();
+                sending.requests = None;
+            }
             Some(Message::Opened(_)) | None => {}
         }
     }
@@ -172,6 +174,7 @@ impl Delivery {
         }
         let is_silent = sending.sent_at.elapsed() >= HEARTBEAT;
         if is_silent && sending.requests.is_some() {
+            self.went_well();
             let heartbeat = Some(Heartbeat {});
             if !sending.put(StreamRequest {
                 heartbeat,

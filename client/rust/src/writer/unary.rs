@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::delivery::{Delivery, End, HEARTBEAT, MISTRUST};
+use super::delivery::{Delivery, End, HEARTBEAT};
 use super::wire::UnaryRequest;
 use crate::Result;
 use crate::rpc::Rpc;
@@ -12,14 +12,13 @@ use crate::v1::{GetWriterRequest, LogBatchRequest};
 
 impl Delivery {
     pub(super) async fn send_unary(&mut self) -> Result<End> {
-        self.stream_opened = true; // whatever comes of this, a stream is tried after it
         let request = GetWriterRequest {
             run_id: self.run_id.clone(),
             writer_id: self.writer_id.clone(),
         };
         let found = self.caller.call_once(request).await?;
         self.located(found.committed_sequence)?;
-        let until = *self.unary_until.insert(Instant::now() + MISTRUST);
+        let until = Instant::now() + self.mistrust();
         let mut contact = Instant::now();
         while Instant::now() < until {
             let can_send = self.outbox.is_empty();
@@ -44,7 +43,6 @@ impl Delivery {
                 () = sleep_until(wake_at) => {}
             }
         }
-        self.unary_until = None;
         Ok(End::Again)
     }
 

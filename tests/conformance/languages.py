@@ -64,6 +64,7 @@ class Language:
 LANGUAGES: tuple[Language, ...] = (
     Language("go", "go"),
     Language("java", "mvn"),
+    Language("rust", "cargo"),
     Language("cpp", "grpc_cpp_plugin"),
 )
 """Each with its package."""

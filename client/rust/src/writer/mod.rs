@@ -1,0 +1,159 @@
+//! Writing metrics from a training loop, without waiting for a server.
+
+mod delivery;
+mod options;
+mod outbox;
+mod rows;
+mod shared;
+mod stream;
+mod unary;
+mod wire;
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+pub use options::{Event, WhenFull, WriterBuilder};
+use shared::Shared;
+
+use crate::v1::Rejection;
+use crate::{Result, time};
+
+/// Logs to one run. [`log`](Self::log) puts values into memory; a thread of this crate sends them,
+/// and keeps them until the server has acknowledged that they are durable and readable.
+///
+/// Whatever happens to the server or the connection, each point arrives exactly once, for as long as
+/// this process lives; only what the server refuses for good, such as a run that is over, ends a
+/// writer. [`flush`](Self::flush), [`close`](Self::close) and the callback tell that.
+///
+/// Cheap to clone, safe for threads, usable outside of asynchronous code. When the last clone is
+/// dropped, what was logged is still sent in the background; nothing waits for it but
+/// [`close`](Self::close).
+///
+/// ```no_run
+/// # async fn example(client: runwire::Client) -> runwire::Result<()> {
+/// let writer = client.writer("0123").open();
+/// for step in 0..1000 {
+///     writer.log([("loss", 1.0 / (step as f64 + 1.0)), ("accuracy", 0.9)], step);
+/// }
+/// writer.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Writer {
+    handle: Arc<Handle>,
+}
+
+/// Dropped with the last clone of a writer.
+struct Handle {
+    shared: Arc<Shared>,
+    run_id: String,
+    writer_id: String,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Writer {
+    /// Logs one value of each key at a step, with the time of now. A slice, a map, or any iterator of
+    /// pairs; those of the same keys in the same order are the quickest.
+    ///
+    /// Where the memory for what was not sent yet is full, it waits or drops, see [`WhenFull`]; on a
+    /// writer that has ended it does nothing. Values may be NaN or infinite.
+    pub fn log<K, V, I>(&self, values: I, step: i64)
+    where
+        K: AsRef<str>,
+        V: Borrow<f64>,
+        I: IntoIterator<Item = (K, V), IntoIter: Clone>,
+    {
+        self.log_at(values, step, time::now_micros());
+    }
+
+    /// As [`log`](Self::log), at a time in Unix microseconds.
+    pub fn log_at<K, V, I>(&self, values: I, step: i64, time_micros: i64)
+    where
+        K: AsRef<str>,
+        V: Borrow<f64>,
+        I: IntoIterator<Item = (K, V), IntoIter: Clone>,
+    {
+        self.handle
+            .shared
+            .log(values.into_iter(), step, time_micros);
+    }
+
+    /// Logs one value.
+    pub fn log_metric(&self, key: impl AsRef<str>, value: f64, step: i64) {
+        self.log([(key.as_ref(), value)], step);
+    }
+
+    /// Logs a param, which is written once: another value of it is rejected.
+    pub fn log_param(&self, key: impl Into<String>, value: impl ToString) {
+        self.handle.shared.log_param(key.into(), value.to_string());
+    }
+
+    /// Logs a tag, of which the last write wins.
+    pub fn log_tag(&self, key: impl Into<String>, value: impl ToString) {
+        self.handle.shared.log_tag(key.into(), value.to_string());
+    }
+
+    /// Waits until all that was logged before is acknowledged; fails with what has ended the writer.
+    /// It waits as long as the server is away: `tokio::time::timeout` bounds it.
+    pub async fn flush(&self) -> Result<()> {
+        self.handle.shared.flush().await
+    }
+
+    /// Flushes and ends the writer, and its clones.
+    pub async fn close(&self) -> Result<()> {
+        self.handle.shared.close();
+        self.handle.shared.ended().await
+    }
+
+    /// Waits until there is room in memory, so that the next [`log`](Self::log) does not block:
+    /// for asynchronous code that logs more than a network can take.
+    pub async fn ready(&self) {
+        self.handle.shared.ready().await;
+    }
+
+    /// Somebody asked the run to stop; see also [`Event::StopRequested`].
+    pub fn stop_requested(&self) -> bool {
+        self.handle.shared.lock().stop_requested
+    }
+
+    /// Points that were dropped because memory was full, or the writer has ended.
+    pub fn dropped_points(&self) -> u64 {
+        self.handle.shared.lock().dropped_points
+    }
+
+    /// What the server could not store of what it acknowledged, the first 1,000 of it.
+    pub fn rejections(&self) -> Vec<Rejection> {
+        self.handle.shared.lock().rejections.clone()
+    }
+
+    /// Why it has ended by itself; None while it has not.
+    pub fn error(&self) -> Option<crate::Error> {
+        self.handle.shared.lock().error.clone()
+    }
+
+    /// The run that it writes to.
+    pub fn run_id(&self) -> &str {
+        &self.handle.run_id
+    }
+
+    /// Its random name, under which the server counts its batches.
+    pub fn writer_id(&self) -> &str {
+        &self.handle.writer_id
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (run_id, writer_id) = (self.run_id(), self.writer_id());
+        f.debug_struct("Writer")
+            .field("run_id", &run_id)
+            .field("writer_id", &writer_id)
+            .finish()
+    }
+}

@@ -3,6 +3,8 @@ import type { DescService } from "@bufbuild/protobuf";
 import { Calls, type CallOptions } from "./call.js";
 import type { Connection } from "./connection.js";
 import { Runs } from "./run.js";
+import { Writer } from "./writer.js";
+import type { WriterOptions } from "./writer/options.js";
 import { type GetServerInfoResponse, ServerService } from "./v1/server_service_pb.js";
 
 /** What the clients of all platforms can do. */
@@ -16,6 +18,11 @@ export class Services implements AsyncDisposable {
   constructor(connection: Connection, timeoutMs: number, workspace: string) {
     this.calls = new Calls(connection, timeoutMs, workspace);
     this.runs = new Runs(this.calls);
+  }
+
+  /** Streams what a job logs to a run: metrics, params and tags. Close it at the end. */
+  writer(runId: string, options: WriterOptions = {}): Writer {
+    return new Writer(this.calls, runId, options);
   }
 
   /** Version, features and limits of the server. */

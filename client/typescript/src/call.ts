@@ -1,18 +1,20 @@
 // One door to the services: deadlines, retries, typed errors. What may be tried again is not
 // decided here: the idempotency_level of the method in the protos says it.
-import type {
-  DescMessage,
-  DescMethodServerStreaming,
-  DescMethodStreaming,
-  DescMethodUnary,
-  MessageInitShape,
-  MessageShape,
+import {
+  create,
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  type MessageInitShape,
+  type MessageShape,
 } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
 import type { Connection } from "./connection.js";
 import { cancelled, RunwireError } from "./error.js";
 import { Retry } from "./retry.js";
 import { errorOf } from "./status.js";
+import { type Limits, LimitsSchema, ServerService } from "./v1/server_service_pb.js";
 
 /** For one call. */
 export interface CallOptions {
@@ -24,11 +26,20 @@ export interface CallOptions {
 
 /** Calls over one connection; all throw {@link RunwireError}. */
 export class Calls {
+  #limits: Limits | undefined;
+
   constructor(
     readonly connection: Connection,
     readonly timeoutMs: number,
     readonly workspace: string,
   ) {}
+
+  /** What the server accepts; asked for once. */
+  async limits(options: CallOptions = {}): Promise<Limits> {
+    const { getServerInfo } = ServerService.method;
+    this.#limits ??= (await this.unary(getServerInfo, {}, options)).limits;
+    return this.#limits ?? create(LimitsSchema);
+  }
 
   /** One response, tried again while the server is away where the protos allow it. */
   async unary<I extends DescMessage, O extends DescMessage>(

@@ -2,7 +2,10 @@ import { createClient, type Client as Stubs } from "@connectrpc/connect";
 import type { DescService } from "@bufbuild/protobuf";
 import { Calls, type CallOptions } from "./call.js";
 import type { Connection } from "./connection.js";
+import { Metrics } from "./metric.js";
+import { Models } from "./model.js";
 import { Runs } from "./run.js";
+import { ModelWatcher, type WatcherOptions } from "./watcher.js";
 import { Writer } from "./writer.js";
 import type { WriterOptions } from "./writer/options.js";
 import { type GetServerInfoResponse, ServerService } from "./v1/server_service_pb.js";
@@ -11,6 +14,10 @@ import { type GetServerInfoResponse, ServerService } from "./v1/server_service_p
 export class Services implements AsyncDisposable {
   /** Runs: made, found, described, ended. */
   readonly runs: Runs;
+  /** What was logged, read again. */
+  readonly metrics: Metrics;
+  /** The registry of models. */
+  readonly models: Models;
   /** @internal */
   protected readonly calls: Calls;
 
@@ -18,11 +25,18 @@ export class Services implements AsyncDisposable {
   constructor(connection: Connection, timeoutMs: number, workspace: string) {
     this.calls = new Calls(connection, timeoutMs, workspace);
     this.runs = new Runs(this.calls);
+    this.metrics = new Metrics(this.calls);
+    this.models = new Models(this.calls);
   }
 
   /** Streams what a job logs to a run: metrics, params and tags. Close it at the end. */
   writer(runId: string, options: WriterOptions = {}): Writer {
     return new Writer(this.calls, runId, options);
+  }
+
+  /** Follows what references such as `taxi@champion` mean. Close it at the end. */
+  watchModels(references: Iterable<string>, options: WatcherOptions = {}): ModelWatcher {
+    return new ModelWatcher(this.calls, references, options);
   }
 
   /** Version, features and limits of the server. */

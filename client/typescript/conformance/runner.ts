@@ -33,8 +33,8 @@ export interface Stage {
   ): Promise<Uploaded>;
 }
 
-export type Args = Record<string, never>;
-export type Ops = Record<string, (args: any) => unknown>; // eslint-disable-line
+/** By name; arguments are what JSON holds. */
+export type Ops = Record<string, (args: any) => unknown>;
 
 interface Opened {
   writer: Writer;
@@ -140,9 +140,7 @@ export class Runner {
       },
       finish_run: async ({ run_id, state = "FINISHED" }) =>
         run(await this.client.runs.finish(run_id, state)),
-      search_runs: async ({ filter = "", order_by = "", page_size = 0, experiment_names = [] }) => {
-        const named = experiment_names.map((name: string) => `'${name}'`).join(", ");
-        if (named) throw new Error("experiments go by their ids here");
+      search_runs: async ({ filter = "", order_by = "", page_size = 0 }) => {
         const run_ids = [];
         const options = { filter, orderBy: order_by, pageSize: page_size };
         for await (const { runId } of this.client.runs.search(options)) run_ids.push(runId);
@@ -251,7 +249,7 @@ export class Runner {
       if (!found) throw new Error(`no watcher ${name}`);
       return found;
     };
-    const { models } = { models: () => this.client.models };
+    const models = () => this.client.models;
     return {
       create_model: async ({ name }) => message(v1.ModelSchema, await models().create(name)),
       create_version: async ({ model, run_id, artifact_path = "", aliases = [] }) => {

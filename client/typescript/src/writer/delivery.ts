@@ -14,6 +14,8 @@ import { StreamLane } from "./stream.js";
 
 const FIRST_PAUSE_MS = 100;
 const LAST_PAUSE_MS = 5000;
+// A call that ended sooner is not followed by another one at once.
+const SHORT_MS = 1000;
 // A fault of the server that does not pass is not one of the moment.
 const MAX_FAULTS = 20;
 // Without streams for so long where one has failed before it was opened: a proxy may let none pass.
@@ -117,8 +119,11 @@ export class Delivery implements Post {
   async #run(): Promise<void> {
     while (!this.#isDone()) {
       const lane = this.#lane();
+      const began = performance.now();
       try {
         await lane.run(this.#stop.signal);
+        if (performance.now() - began < SHORT_MS)
+          await this.#pause(jitter(1, FIRST_PAUSE_MS, LAST_PAUSE_MS));
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         await this.#failed(lane, error);
@@ -128,7 +133,7 @@ export class Delivery implements Post {
 
   #isDone(): boolean {
     if (this.error || this.#stop.signal.aborted) return true;
-    return this.isClosed && this.outbox.bytes === 0;
+    return this.isClosed && this.outbox.isEmpty;
   }
 
   #lane(): Lane {

@@ -57,6 +57,11 @@ export class Outbox {
     return this.sequence - this.#batches.length;
   }
 
+  /** Nothing is to be sent, and nothing to be acknowledged. */
+  get isEmpty(): boolean {
+    return this.#batches.length === 0 && this.draftBytes === 0;
+  }
+
   /** The batch of a number; undefined where it is acknowledged or not made yet. */
   batch(sequence: number): Sealed | undefined {
     return this.#batches[sequence - this.acknowledged - 1];
@@ -141,7 +146,8 @@ export class Outbox {
   /** Bytes of a frame without rows, and of its names: in the batch, or later beside it. */
   #introduction(shape: Shape): number {
     const isDeclared = shape.ids.every((id) => this.#declared.has(id));
-    return shape.frameBytes + (isDeclared ? shape.nameBytes / BESIDE_SHARE : shape.nameBytes);
+    const share = isDeclared ? BESIDE_SHARE : 1;
+    return shape.frameBytes + Math.ceil(shape.nameBytes / share);
   }
 
   #newNames(shapes: readonly Shape[]): Name[] {

@@ -29,7 +29,7 @@ export class SingleLane implements Lane {
     while (performance.now() < this.#until) {
       const batch = pace.pauseMs <= 0 ? this.#post.due(outbox.acknowledged) : undefined;
       if (batch) await this.#send(batch, signal);
-      else if (this.#post.isClosed && outbox.bytes === 0) return;
+      else if (this.#post.isClosed && outbox.isEmpty) return;
       else if (pace.heartbeatMs <= 0) await this.#beat(signal);
       else await bell.wait(this.#pauseMs());
     }

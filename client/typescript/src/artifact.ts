@@ -154,7 +154,11 @@ export class Artifacts {
   ): Promise<CommitArtifactsResponse> {
     const { commitArtifacts } = ArtifactService.method;
     const options = { signal, timeoutMs: this.calls.timeoutMs };
-    for await (const tree of this.calls.stream(commitArtifacts, messages, options)) return tree;
+    let tree: CommitArtifactsResponse | undefined;
+    for await (const response of this.calls.stream(commitArtifacts, messages, options)) {
+      tree = response; // read to its end, where its deadline ends, too
+    }
+    if (tree) return tree;
     throw new RunwireError("UNAVAILABLE", "the server ended a commit");
   }
 

@@ -1,5 +1,6 @@
-/** A response of a list: where the next page starts. Empty: it was the last one. */
-interface Page {
+/** A response of a list. */
+export interface Page {
+  /** Where the next one starts. Empty: it was the last one. */
   nextPageToken: string;
 }
 

@@ -47,7 +47,7 @@ class Store {
       service(ArtifactService, {
         findMissingBlobs: ({ blobs }) => ({ missing: blobs }),
         batchPutBlobs: ({ items }) => {
-          for (const { data } of items) store.received.push(...data);
+          for (const { data } of items) store.#keep(data);
           return { results: items.map(({ blob }) => ({ digest: blob!.digest })) };
         },
         uploadBlob: (requests) => store.#upload(requests),
@@ -58,6 +58,10 @@ class Store {
         },
       });
     }, options);
+  }
+
+  #keep(data: Uint8Array): void {
+    for (const byte of data) this.received.push(byte);
   }
 
   async *#upload(
@@ -77,7 +81,7 @@ class Store {
       } else if (message.case === "chunk") {
         assert.equal(message.value.offset, committedSize);
         assert.equal(message.value.crc32c, crc32c(message.value.data));
-        this.received.push(...message.value.data);
+        this.#keep(message.value.data);
         yield {
           message: { case: "progress", value: { committedSize: BigInt(this.received.length) } },
         };

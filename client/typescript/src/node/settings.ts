@@ -31,8 +31,10 @@ export interface Settings {
   ca: string | undefined;
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** Throws INVALID_ARGUMENT, naming the option or variable. */
-export function settings(options: ClientOptions, env: NodeJS.ProcessEnv = process.env): Settings {
+export function settings(options: ClientOptions, env: Environment = process.env): Settings {
   const uri = options.uri || env.RUNWIRE_TRACKING_URI || "";
   if (!uri)
     throw invalid("tracking_uri", "neither an option nor RUNWIRE_TRACKING_URI names a server");

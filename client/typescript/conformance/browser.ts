@@ -39,7 +39,11 @@ try {
   const page = await browser.newPage();
   page.on("console", (message) => process.stderr.write(`${message.text()}\n`));
   page.on("pageerror", (error) => process.stderr.write(`${error.stack ?? error.message}\n`));
-  await page.goto(`http://127.0.0.1:${port}/?protocol=${process.argv[2] ?? "connect"}`);
+  const query = new URLSearchParams({
+    protocol: process.argv[2] ?? "connect",
+    user: process.env.RUNWIRE_USER ?? "somebody",
+  });
+  await page.goto(`http://127.0.0.1:${port}/?${query}`);
   await page.waitForFunction(() => "answer" in globalThis);
   for await (const line of createInterface({ input: process.stdin })) {
     const answer = await page.evaluate(

@@ -2,12 +2,13 @@
 import { Client } from "../src/web.js";
 import { Runner } from "./runner.js";
 
-const protocol = new URLSearchParams(location.search).get("protocol");
+const given = new URLSearchParams(location.search);
+const protocol = given.get("protocol") === "grpc-web" ? "grpc-web" : "connect";
+const user = given.get("user") ?? "";
 const runner = new Runner({
   transport: "web",
   capabilities: "runs search writer streams registry watcher cancel bounded".split(" "),
-  connect: (options) =>
-    new Client({ ...options, protocol: protocol === "grpc-web" ? "grpc-web" : "connect" }),
+  connect: (options) => new Client({ ...options, protocol, user }),
 });
 
 Object.assign(globalThis, { answer: (line: string) => runner.answer(line) });

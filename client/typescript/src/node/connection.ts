@@ -8,8 +8,8 @@ import { balanced } from "./balance.js";
 import { getter } from "./get.js";
 import type { Settings } from "./settings.js";
 
-// A connection that is dead without a word is noticed after the two together.
-const PING = { pingIntervalMs: 20_000, pingTimeoutMs: 10_000 };
+// A connection that is dead without a word is noticed after the two together. Servers take one a minute.
+const PING = { pingIntervalMs: 60_000, pingTimeoutMs: 20_000 };
 
 /** gRPC over HTTP/2. */
 export class GrpcConnection implements Connection {

@@ -64,10 +64,11 @@ class Language:
 LANGUAGES: tuple[Language, ...] = (
     Language("go", "go"),
     Language("java", "mvn"),
+    Language("typescript", "node"),
 )
 """Each with its package."""
 
-RUNNERS = LANGUAGES
+RUNNERS = (*LANGUAGES, Language("web", "chromium", "typescript", "conformance-web"))
 """Those, and what else of them runs scenarios."""
 
 

@@ -15,10 +15,10 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 import grpc
-from google.protobuf.any_pb2 import Any
+from google.protobuf import any_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
@@ -27,6 +27,12 @@ from runwire.v1.error_pb2 import ErrorReason
 from runwire.v1.run_pb2 import Run
 from runwire.v1.run_service_pb2 import GetRunRequest, GetRunResponse
 from runwire.v1.run_service_pb2_grpc import RunServiceServicer, add_RunServiceServicer_to_server
+from runwire_server.app import App
+from runwire_server.pools import Pools
+from runwire_server.settings import Settings
+from runwire_server.web import WebServer
+from runwire_server.web.edge import Edge
+from runwire_server.web.guard import Guard
 
 RETRY_AFTER_MS = 10
 RETRIED = ("OVERLOADED", "DRAINING", "STORAGE_UNAVAILABLE")
@@ -61,11 +67,45 @@ class Answers(RunServiceServicer):
             details.append(RetryInfo(retry_delay=Duration(nanos=RETRY_AFTER_MS * 1_000_000)))
         status = Status(code=code.value[0], message=f"{reason} ✓")
         for detail in details:
-            packed = Any()
+            packed = any_pb2.Any()
             packed.Pack(detail)
             status.details.append(packed)
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        context.abort(code, status.message)
+        trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+        context.abort_with_status(cast(grpc.Status, Failure(code, status.message, trailers)))
+
+
+class Failure(NamedTuple):
+    """What grpc.Status asks for."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, bytes], ...]
+
+
+class WebAnswers:
+    """As much of an ``App`` as an ``Edge`` asks for."""
+
+    def __init__(self) -> None:
+        self.drain = threading.Event()
+
+    def register(self, server: Any) -> None:
+        add_RunServiceServicer_to_server(Answers(), server)  # type: ignore[abstract]
+
+
+@contextmanager
+def answering_on_the_web() -> Iterator[str]:
+    """The URI of a web port, for pages of every origin."""
+    settings = Settings(cors_origins="*")
+    pools, answers = Pools(settings), WebAnswers()
+    edge = Edge(cast(App, answers), pools)
+    server = WebServer(Guard(edge, settings), "127.0.0.1", 0)
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        answers.drain.set()
+        server.stop()
+        pools.close()
 
 
 @contextmanager

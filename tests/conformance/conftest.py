@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.answers import answering
+from conformance.answers import answering, answering_on_the_web
 from conformance.certificates import Certificates
 from conformance.languages import RUNNERS, Language, RunnerProcess
 from conformance.stage import Stage, stage
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with stage(tmp_path_factory.mktemp("conformance")) as made:
+    with stage(tmp_path_factory.mktemp("conformance"), "--cors-origins", "*") as made:
         yield made
 
 
@@ -37,9 +37,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="session")
-def answers_uri() -> Iterator[str]:
-    with answering() as uri:
-        yield uri
+def answers_uris() -> Iterator[dict[str, str]]:
+    """By transport."""
+    with answering() as grpc, answering_on_the_web() as web:
+        yield {"grpc": grpc, "web": web}
 
 
 @pytest.fixture(scope="session")

@@ -64,12 +64,13 @@ class Language:
 LANGUAGES: tuple[Language, ...] = (
     Language("go", "go"),
     Language("java", "mvn"),
+    Language("typescript", "node"),
     Language("rust", "cargo"),
     Language("cpp", "grpc_cpp_plugin"),
 )
 """Each with its package."""
 
-RUNNERS = LANGUAGES
+RUNNERS = (*LANGUAGES, Language("web", "chromium", "typescript", "conformance-web"))
 """Those, and what else of them runs scenarios."""
 
 

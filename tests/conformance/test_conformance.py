@@ -13,12 +13,14 @@ from conformance.stage import Stage
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", play.names())
 def test_client_does_what_the_scenario_says(
-    runner: RunnerProcess, theatre: Stage, answers_uri: str, tls_uri: str, name: str
+    runner: RunnerProcess, theatre: Stage, answers_uris: dict[str, str], tls_uri: str, name: str
 ) -> None:
     told = play.scenario(name)
     if missing := set(told["needs"]) - set(runner.about["capabilities"]):
         pytest.skip(f"{runner.about['language']} offers no {', '.join(sorted(missing))}")
-    play.Play(runner, theatre, answers_uri=answers_uri, tls_uri=tls_uri).run(told)
+    play.Play(
+        runner, theatre, answers_uri=answers_uris[runner.about["transport"]], tls_uri=tls_uri
+    ).run(told)
 
 
 def test_every_reason_is_in_the_scenario_of_errors() -> None:

@@ -132,6 +132,9 @@ class HttpCall:
     def _stream(self, pieces: Pieces) -> Result:
         exchange = cast(Streamed, self._exchange)
         responses = self._behavior(self._request(), self._context)
+        if not self._asked.method.server_streaming:  # one response for all requests
+            pieces.put(exchange.item(responses))
+            return None
         try:
             for response in responses:
                 if not pieces.put(exchange.item(response)):

@@ -1,4 +1,4 @@
-"""The Connect protocol: plain HTTP for single calls, envelopes for streams of responses.
+"""The Connect protocol: plain HTTP for single calls, envelopes for streams.
 
 Reference: https://connectrpc.com/docs/protocol
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -71,6 +72,7 @@ class Unary:
     """A POST: the body is the request, the response's body the response or a JSON error."""
 
     max_body_bytes = wire.MAX_BYTES
+    takes_streams = False
 
     def __init__(self, asked: Asked, codec: Codec):
         self._asked, self._codec = asked, codec
@@ -134,6 +136,7 @@ class Stream:
     """A stream of responses. Its errors come at its end, with the HTTP status 200."""
 
     max_body_bytes = wire.MAX_BYTES + wire.PREFIX_BYTES
+    takes_streams = True
 
     def __init__(self, asked: Asked, codec: Codec):
         self._asked, self._codec = asked, codec
@@ -144,9 +147,12 @@ class Stream:
     def lasts_s(self) -> float | None:
         return _lasts_s(self._asked)
 
-    def request(self, body: bytes) -> Message:
+    def request(self, body: bytes) -> Message | Iterator[Message]:
         encoding = self._asked.headers.get("connect-content-encoding", "")
-        return self._codec.decode(wire.only_message(body, encoding), self._asked.method)
+        method = self._asked.method
+        if method.client_streaming:
+            return (self._codec.decode(one, method) for one in wire.messages(body, encoding))
+        return self._codec.decode(wire.only_message(body, encoding), method)
 
     def failure(self, error: InProcessError) -> Answer:
         head = self.head()

@@ -1,8 +1,8 @@
 """The services over HTTP: ``/SERVICE/METHOD`` in Connect and gRPC-Web, in whatever HTTP brings.
 
 The same handlers behind the same interceptor and thread pools as on the gRPC port: what is
-refused there is refused here, with the same reason. Requests that are streams are not
-offered: HTTP/1.1, and browsers, cannot send them while they listen.
+refused there is refused here, with the same reason. HTTP/1.1, and browsers, cannot send requests
+while they listen: a stream of them comes whole, and what answers in between is not offered.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Edge:
     ) -> HttpCall:
         """The call, with its body read: nothing is read for one that is refused anyway."""
         method, lasts_s = asked.method, exchange.lasts_s()
-        if method.client_streaming:
+        if method.client_streaming and (method.server_streaming or not exchange.takes_streams):
             raise Unimplemented(f"{method.name} over HTTP, as its requests are a stream: use gRPC")
         pool = self._pools.of(streaming=asked.is_streaming)
         self._check_room(pool)

@@ -41,6 +41,8 @@ def exchange_of(asked: Asked) -> Exchange | None:
 class GrpcWeb:
     """Single calls and streams are said alike, and always with the HTTP status 200."""
 
+    takes_streams = False
+
     def __init__(self, asked: Asked):
         self._asked = asked
         self._codec = TYPES[asked.content_type]

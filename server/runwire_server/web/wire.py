@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64decode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -68,11 +69,14 @@ class Exchange(Protocol):
     """One call, as its protocol says it. What it cannot read, it raises as a typed error."""
 
     max_body_bytes: int
+    # Whether requests may be several, in one body.
+    takes_streams: bool
 
     def lasts_s(self) -> float | None:
         """How long the caller waits. Raises for what the protocol asks and we do not offer."""
 
-    def request(self, body: bytes) -> Message: ...
+    def request(self, body: bytes) -> Message | Iterator[Message]:
+        """Of a method that takes a stream of them: all that there are."""
 
     def failure(self, error: InProcessError) -> Answer:
         """All of a call that failed before its first response."""
@@ -180,17 +184,34 @@ def envelope(flags: int, data: bytes) -> bytes:
 
 def only_message(body: bytes, encoding: str) -> bytes:
     """The one message that a request of enveloped messages has to hold."""
-    if len(body) < PREFIX_BYTES:
+    message, end = _message_at(0, body, encoding)
+    if end < len(body):
+        raise FieldInvalid("request", f"{len(body) - end} bytes behind its one message")
+    return message
+
+
+def messages(body: bytes, encoding: str) -> Iterator[bytes]:
+    """Those of a stream of requests, which came whole."""
+    at = 0
+    while at < len(body):
+        message, at = _message_at(at, body, encoding)
+        yield message
+
+
+def _message_at(at: int, body: bytes, encoding: str) -> tuple[bytes, int]:
+    """And where it ends."""
+    start = at + PREFIX_BYTES
+    if len(body) < start:
         raise FieldInvalid("request", "no message: a prefix has 5 bytes")
-    flags, size = body[0], int.from_bytes(body[1:PREFIX_BYTES], "big")
+    flags, size = body[at], int.from_bytes(body[at + 1 : start], "big")
     check_size(size)
     if flags & ~COMPRESSED:
         raise FieldInvalid("request", f"flags {flags:#04x} in a message's prefix")
-    if len(body) != PREFIX_BYTES + size:
-        raise FieldInvalid("request", f"{len(body) - PREFIX_BYTES} bytes for a message of {size}")
+    if len(body) < start + size:
+        raise FieldInvalid("request", f"{len(body) - start} bytes for a message of {size}")
     if flags and encoding in ("", "identity"):
         raise FieldInvalid("request", "a message is compressed, and no header says how")
-    return unpack(body[PREFIX_BYTES:], encoding if flags else "")
+    return unpack(body[start : start + size], encoding if flags else ""), start + size
 
 
 def whole_number(name: str, text: str, most_digits: int) -> int:

@@ -1,0 +1,58 @@
+import { invalid } from "../error.js";
+import { Shape, type Values } from "./shape.js";
+
+// The server takes 512 bytes; what is far more could not be refused by itself.
+const MAX_KEY_CHARS = 4096;
+
+interface Node {
+  next: Map<string, Node>;
+  shape: Shape | undefined;
+}
+
+/** Every set of keys that a writer has met, and the number of each key. */
+export class Shapes {
+  readonly #root: Node = { next: new Map(), shape: undefined };
+  readonly #single = new Map<string, Shape>();
+  readonly #ids = new Map<string, number>();
+  readonly #keys: string[] = [""];
+
+  /** Of a map of values, by the order of its keys. */
+  of(values: Values): Shape {
+    let node = this.#root;
+    for (const key in values) {
+      let next = node.next.get(key);
+      if (next === undefined) node.next.set(key, (next = { next: new Map(), shape: undefined }));
+      node = next;
+    }
+    return (node.shape ??= this.#make(Object.keys(values)));
+  }
+
+  /** Of one key. */
+  ofOne(key: string): Shape {
+    let shape = this.#single.get(key);
+    if (shape === undefined) this.#single.set(key, (shape = this.#make([key])));
+    return shape;
+  }
+
+  /** The key of an id. */
+  key(id: number): string {
+    return this.#keys[id] ?? "";
+  }
+
+  #make(keys: readonly string[]): Shape {
+    return new Shape(
+      keys,
+      keys.map((key) => this.#id(key)),
+    );
+  }
+
+  #id(key: string): number {
+    let id = this.#ids.get(key);
+    if (id === undefined) {
+      if (key.length > MAX_KEY_CHARS) throw invalid("key", `has ${key.length} characters`);
+      id = this.#keys.push(key) - 1;
+      this.#ids.set(key, id);
+    }
+    return id;
+  }
+}

@@ -22,7 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             params = item.callspec.params
             if found := params.get("runner") or params.get("language"):
                 name = str(getattr(found, "name", found))
-                item.add_marker(pytest.mark.xdist_group(name.removesuffix("-web")))
+                folders = {one.name: one.folder or one.name for one in RUNNERS}
+                item.add_marker(pytest.mark.xdist_group(folders.get(name, name)))
 
 
 @pytest.fixture(scope="session")

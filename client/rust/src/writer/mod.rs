@@ -117,6 +117,11 @@ impl Writer {
         self.handle.shared.ready().await;
     }
 
+    /// Whether the next [`log`](Self::log) would wait, or drop.
+    pub fn is_full(&self) -> bool {
+        self.handle.shared.is_full(&self.handle.shared.lock())
+    }
+
     /// Somebody asked the run to stop; see also [`Event::StopRequested`].
     pub fn stop_requested(&self) -> bool {
         self.handle.shared.lock().stop_requested
@@ -155,5 +160,81 @@ impl std::fmt::Debug for Writer {
             .field("run_id", &run_id)
             .field("writer_id", &writer_id)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Client;
+
+    /// A writer with little room, whose server is away.
+    fn away(when_full: WhenFull) -> WriterBuilder {
+        let client = Client::new("grpc://127.0.0.1:1").unwrap();
+        client
+            .writer("0".repeat(32))
+            .max_buffered_bytes(32 << 10)
+            .when_full(when_full)
+    }
+
+    fn log_much(writer: &Writer) {
+        (0..10_000).for_each(|step| writer.log_metric("loss", 1.0, step));
+    }
+
+    #[test]
+    fn writers_are_for_threads_and_clients_too() {
+        fn is_for_threads<T: Clone + Send + Sync>() {}
+        is_for_threads::<Writer>();
+        is_for_threads::<Client>();
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_counted_and_told_once() {
+        let (sender, told) = channel();
+        let tell = move |event| sender.send(matches!(event, Event::Dropping)).unwrap();
+        let writer = away(WhenFull::Drop).on_event(tell).open();
+        log_much(&writer);
+        let dropped = writer.dropped_points();
+        assert!((5_000..10_000).contains(&dropped), "{dropped}");
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(true));
+        assert!(told.try_recv().is_err());
+    }
+
+    #[test]
+    fn whoever_waits_for_room_for_so_long_goes_on_then() {
+        let writer = away(WhenFull::BlockFor(Duration::from_millis(1))).open();
+        (0..1_400).for_each(|step| writer.log_metric("loss", 1.0, step));
+        assert!(writer.dropped_points() > 0);
+    }
+
+    #[test]
+    fn whoever_waits_for_room_is_let_go_when_the_writer_is_closed() {
+        let writer = away(WhenFull::Block).open();
+        let logging = std::thread::spawn({
+            let writer = writer.clone();
+            move || log_much(&writer)
+        });
+        while !writer.is_full() {
+            std::thread::yield_now();
+        }
+        let closing = writer.close();
+        let closed = crate::block_on(async { tokio::time::timeout(Duration::ZERO, closing).await });
+        assert!(closed.is_err(), "the server is away");
+        logging.join().unwrap();
+        assert!(writer.dropped_points() > 0);
+    }
+
+    #[test]
+    fn writer_that_is_closed_takes_no_more() {
+        let writer = away(WhenFull::Block).open();
+        assert_eq!(crate::block_on(writer.close()), Ok(()));
+        writer.log_metric("loss", 1.0, 0);
+        writer.log_param("lr", 0.1);
+        assert_eq!(writer.dropped_points(), 1);
+        assert_eq!(crate::block_on(writer.flush()), Ok(()));
+        assert_eq!(writer.error(), None);
     }
 }

@@ -175,7 +175,7 @@ impl Shared {
         state
     }
 
-    fn is_full(&self, state: &State) -> bool {
+    pub fn is_full(&self, state: &State) -> bool {
         state.sealed_bytes() + state.rows.size_bytes() >= self.sizes.max_buffered_bytes
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::artifact::Artifacts;
 use crate::caller::{Caller, Responses};
-use crate::connection::{Connection, headers};
+use crate::connection::Connection;
+use crate::headers::headers;
 use crate::metric::Metrics;
 use crate::model::Models;
 use crate::rpc::{Rpc, StreamingRpc};

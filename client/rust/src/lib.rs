@@ -35,6 +35,7 @@ mod connection;
 mod discover;
 mod error;
 mod events;
+mod headers;
 mod metric;
 mod model;
 mod pages;

@@ -1,14 +1,19 @@
 //! Runs: made, found, changed and ended.
 
+mod create;
+mod search;
+
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+pub use create::CreateRun;
+pub use search::SearchRuns;
+
 use crate::caller::Caller;
-use crate::pages::Pages;
 use crate::v1::run::State;
 use crate::v1::{
     CreateRunRequest, DeleteRunRequest, FinishRunRequest, Frame, GetRunRequest, LogBatchRequest,
-    MetricBatch, Rejection, RestoreRunRequest, ResumeRunRequest, Run, RunView, SearchRunsRequest,
+    MetricBatch, Rejection, RestoreRunRequest, ResumeRunRequest, Run, SearchRunsRequest,
     SeriesName, StopRunRequest, UpdateRunRequest,
 };
 use crate::{Error, Result, random, time};
@@ -226,154 +231,6 @@ impl Runs {
             .ack
             .unwrap_or_default()
             .rejections)
-    }
-}
-
-/// What a new run is to be; [`send`](Self::send) makes it.
-///
-/// Its id is chosen here, so that a call which is made again makes no second run.
-#[derive(Debug)]
-#[must_use]
-pub struct CreateRun {
-    caller: Caller,
-    request: CreateRunRequest,
-    run: Run,
-}
-
-impl CreateRun {
-    /// The experiment, which is made where it is missing. Without it and an id: Default.
-    pub fn experiment_name(mut self, name: impl Into<String>) -> Self {
-        self.request.experiment_name = name.into();
-        self
-    }
-
-    /// The experiment by its id.
-    pub fn experiment_id(mut self, id: impl Into<String>) -> Self {
-        self.run.experiment_id = id.into();
-        self
-    }
-
-    /// 32 lower-case hex digits. Where there is such a run, it is what is returned.
-    pub fn run_id(mut self, run_id: impl Into<String>) -> Self {
-        self.run.run_id = run_id.into();
-        self
-    }
-
-    /// For people.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.run.name = name.into();
-        self
-    }
-
-    /// For people.
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.run.description = description.into();
-        self
-    }
-
-    /// The run that it is a part of.
-    pub fn parent(mut self, run_id: impl Into<String>) -> Self {
-        self.run.parent_run_id = run_id.into();
-        self
-    }
-
-    /// A param, written once.
-    pub fn param(mut self, key: impl Into<String>, value: impl ToString) -> Self {
-        self.run.params.insert(key.into(), value.to_string());
-        self
-    }
-
-    /// A tag, of which the last write wins.
-    pub fn tag(mut self, key: impl Into<String>, value: impl ToString) -> Self {
-        self.run.tags.insert(key.into(), value.to_string());
-        self
-    }
-
-    /// Makes it. NOT_FOUND or DELETED (the experiment).
-    pub async fn send(self) -> Result<Run> {
-        let mut request = self.request;
-        if !request.experiment_name.is_empty() {
-            request.workspace = self.caller.workspace("");
-        }
-        request.run = Some(Run {
-            start_time: Some(SystemTime::now().into()),
-            ..self.run
-        });
-        required(self.caller.call(request).await?.run)
-    }
-}
-
-/// Which runs are wanted; [`pages`](Self::pages) asks for them.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct SearchRuns {
-    caller: Caller,
-    request: SearchRunsRequest,
-}
-
-impl SearchRuns {
-    /// Only of this experiment; called again, also of another.
-    pub fn experiment_id(mut self, id: impl Into<String>) -> Self {
-        self.request.experiment_ids.push(id.into());
-        self
-    }
-
-    /// For instance `metrics.loss < 0.1 AND params.lr = 0.01`.
-    pub fn filter(mut self, filter: impl Into<String>) -> Self {
-        self.request.filter = filter.into();
-        self
-    }
-
-    /// For instance `metrics.loss ASC, start_time DESC`. Else the newest first.
-    pub fn order_by(mut self, order_by: impl Into<String>) -> Self {
-        self.request.order_by = order_by.into();
-        self
-    }
-
-    /// Runs that are asked for at once; 0: as the server likes.
-    pub fn page_size(mut self, page_size: i32) -> Self {
-        self.request.page_size = page_size;
-        self
-    }
-
-    /// Also this of each run: `metrics.loss`, `params.lr`.
-    pub fn column(mut self, column: impl Into<String>) -> Self {
-        self.request.columns.push(column.into());
-        self
-    }
-
-    /// Everything of each run, params, tags and metrics too.
-    pub fn full(mut self) -> Self {
-        self.request.view = RunView::Full.into();
-        self
-    }
-
-    /// Also those in the trash.
-    pub fn show_deleted(mut self) -> Self {
-        self.request.show_deleted = true;
-        self
-    }
-
-    /// The runs, as they are read. FILTER_SYNTAX then.
-    pub fn pages(self) -> Pages<Run> {
-        let Self {
-            caller,
-            mut request,
-        } = self;
-        request.workspace = caller.workspace(&request.workspace);
-        Pages::new(move |page_token| {
-            let (caller, request) = (
-                caller.clone(),
-                SearchRunsRequest {
-                    page_token,
-                    ..request.clone()
-                },
-            );
-            async move {
-                let page = caller.call(request).await?;
-                Ok((page.runs, page.next_page_token))
-            }
-        })
     }
 }
 

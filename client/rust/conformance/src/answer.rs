@@ -63,6 +63,10 @@ pub fn rejections(rejections: &[Rejection]) -> Value {
         .collect()
 }
 
+pub fn rejected(found: &[Rejection]) -> Value {
+    json!({ "rejections": rejections(found) })
+}
+
 pub fn to_base64(data: &[u8]) -> String {
     STANDARD.encode(data)
 }

@@ -3,10 +3,14 @@
 
 mod answer;
 mod bench;
+mod files;
+mod registry;
 mod runner;
+mod runs;
 mod series;
 mod types;
 mod watcher;
+mod writers;
 
 use std::io::{BufRead, Write};
 

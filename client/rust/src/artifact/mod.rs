@@ -7,10 +7,11 @@ mod patience;
 mod put;
 mod send;
 mod source;
+mod upload;
 
 pub use get::{Download, DownloadBytes};
-pub use put::Upload;
 pub use source::Source;
+pub use upload::Upload;
 
 use crate::Result;
 use crate::caller::Caller;

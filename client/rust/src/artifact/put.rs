@@ -1,15 +1,13 @@
 //! Sending files: hash, ask what is missing, send that, and only then name it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
-use bytes::Bytes;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::meter::{Meter, Progress};
 use super::patience::Patience;
-use super::source::{Hashed, Source, walk};
-use super::{Stored, send};
+use super::send;
+use super::source::Hashed;
 use crate::caller::Caller;
 use crate::v1::batch_put_blobs_request::Item;
 use crate::v1::{
@@ -27,103 +25,6 @@ const ASK_AT_ONCE: usize = 5000;
 const COMMIT_AT_ONCE: usize = 2000;
 const COMMIT: &str = "/runwire.v1.ArtifactService/CommitArtifacts";
 
-/// Files for a run; [`send`](Self::send) stores them.
-///
-/// Bytes that the server has are not sent. A cut is mended from the last acknowledged byte, for as
-/// long as there is progress; memory does not grow with the size of files. The paths appear together,
-/// when all bytes are stored.
-///
-/// ```no_run
-/// # async fn example(client: runwire::Client) -> runwire::Result<()> {
-/// let stored = client
-///     .artifacts()
-///     .upload("0123")
-///     .file("models/model.bin", "/tmp/model.bin")
-///     .bytes("notes.txt", "trained on a Monday")
-///     .progress(|done, total| println!("{done} of {total} bytes"))
-///     .send()
-///     .await?;
-/// # Ok(())
-/// # }
-/// ```
-#[must_use]
-pub struct Upload {
-    caller: Caller,
-    run_id: String,
-    sources: Vec<(String, Source)>,
-    folders: Vec<(String, PathBuf)>,
-    progress: Option<Progress>,
-}
-
-impl Upload {
-    pub(crate) fn new(caller: Caller, run_id: String) -> Self {
-        Self {
-            caller,
-            run_id,
-            sources: Vec::new(),
-            folders: Vec::new(),
-            progress: None,
-        }
-    }
-
-    /// A local file, at a path of the run.
-    pub fn file(self, path: impl Into<String>, local: impl Into<PathBuf>) -> Self {
-        self.source(path, Source::File(local.into()))
-    }
-
-    /// Bytes in memory, at a path of the run.
-    pub fn bytes(self, path: impl Into<String>, data: impl Into<Bytes>) -> Self {
-        self.source(path, Source::Bytes(data.into()))
-    }
-
-    /// Every file below a local folder, below a path of the run (empty: at its root).
-    pub fn folder(mut self, path: impl Into<String>, local: impl Into<PathBuf>) -> Self {
-        self.folders.push((path.into(), local.into()));
-        self
-    }
-
-    /// Anything that can be sent.
-    pub fn source(mut self, path: impl Into<String>, source: Source) -> Self {
-        self.sources.push((path.into(), source));
-        self
-    }
-
-    /// Is told (bytes done, bytes in all) from time to time, first with 0. Each content counts once.
-    pub fn progress(mut self, progress: impl FnMut(u64, u64) + Send + 'static) -> Self {
-        self.progress = Some(Box::new(progress));
-        self
-    }
-
-    /// Stores them, and says what is stored. NOT_FOUND or DELETED (the run), FIELD_INVALID (a path);
-    /// UNKNOWN where a file cannot be read.
-    pub async fn send(self) -> Result<Vec<Stored>> {
-        let Self {
-            caller,
-            run_id,
-            sources,
-            folders,
-            progress,
-        } = self;
-        let hashed = blocking(move || hash(sources, folders)).await?;
-        put(&caller, &hashed, progress).await?;
-        commit(&caller, &run_id, &hashed).await?;
-        let stored = hashed.into_iter().map(|one| Stored {
-            path: one.path,
-            digest: one.blob.digest,
-            size_bytes: one.blob.size_bytes as u64,
-        });
-        Ok(stored.collect())
-    }
-}
-
-impl std::fmt::Debug for Upload {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Upload")
-            .field("sources", &self.sources)
-            .finish_non_exhaustive()
-    }
-}
-
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -132,20 +33,12 @@ pub(super) async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|error| Err(Error::io(error)))
 }
 
-fn hash(sources: Vec<(String, Source)>, folders: Vec<(String, PathBuf)>) -> Result<Vec<Hashed>> {
-    let mut sources = sources;
-    for (path, folder) in folders {
-        let found = walk(&folder, &path)?.into_iter();
-        sources.extend(found.map(|(path, local)| (path, Source::File(local))));
-    }
-    sources
-        .into_iter()
-        .map(|(path, source)| Hashed::new(path, source))
-        .collect()
-}
-
 /// Sends the bytes that the server lacks, several transfers at a time.
-async fn put(caller: &Caller, hashed: &[Hashed], progress: Option<Progress>) -> Result<()> {
+pub(super) async fn put(
+    caller: &Caller,
+    hashed: &[Hashed],
+    progress: Option<Progress>,
+) -> Result<()> {
     let by_digest: HashMap<_, _> = hashed.iter().map(|one| (&one.blob.digest, one)).collect();
     let total: i64 = by_digest.values().map(|one| one.blob.size_bytes).sum();
     let meter = Meter::new(progress, total as u64);
@@ -239,7 +132,7 @@ async fn put_batch(caller: Caller, batch: Vec<Hashed>, meter: Meter) -> Result<(
 }
 
 /// Names what is stored. It may be repeated: that leads to the same tree.
-async fn commit(caller: &Caller, run_id: &str, hashed: &[Hashed]) -> Result<()> {
+pub(super) async fn commit(caller: &Caller, run_id: &str, hashed: &[Hashed]) -> Result<()> {
     let artifacts: Vec<Artifact> = hashed.iter().map(Hashed::artifact).collect();
     let mut requests: Vec<_> = artifacts
         .chunks(COMMIT_AT_ONCE)
@@ -264,6 +157,9 @@ async fn commit(caller: &Caller, run_id: &str, hashed: &[Hashed]) -> Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
+    use super::super::source::Source;
     use super::*;
 
     fn file(size_bytes: i64) -> Hashed {

@@ -4,6 +4,7 @@ mod delivery;
 mod options;
 mod outbox;
 mod rows;
+mod settle;
 mod shared;
 mod stream;
 mod unary;

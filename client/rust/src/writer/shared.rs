@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use super::options::{Event, WhenFull};
-use super::rows::{Batch, Rows};
+use super::rows::Rows;
 use crate::events::Events;
-use crate::v1::{Rejection, WriteAdvice};
+use crate::v1::Rejection;
 use crate::{Code, Error, Result};
-
-const MAX_REJECTIONS: usize = 1000;
 
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
@@ -22,13 +20,13 @@ pub(super) struct Sizes {
 
 pub(super) struct Shared {
     state: Mutex<State>,
-    room: Condvar,
+    pub room: Condvar,
     /// Wakes the task: there is something to do.
     pub wake: Notify,
-    progress: watch::Sender<Progress>,
-    sizes: Sizes,
+    pub progress: watch::Sender<Progress>,
+    pub sizes: Sizes,
     when_full: WhenFull,
-    events: Events<Event>,
+    pub events: Events<Event>,
 }
 
 pub(super) struct State {
@@ -36,7 +34,7 @@ pub(super) struct State {
     /// When the first of the rows came.
     pub since: Option<Instant>,
     /// Of batches that are sealed and not acknowledged.
-    sealed_bytes: usize,
+    pub sealed_bytes: usize,
     /// Something waits for the rows to be sent.
     pub is_wanted: bool,
     pub is_closing: bool,
@@ -48,10 +46,10 @@ pub(super) struct State {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Progress {
-    committed: i64,
-    is_full: bool,
-    has_ended: bool,
+pub(super) struct Progress {
+    pub committed: i64,
+    pub is_full: bool,
+    pub has_ended: bool,
 }
 
 impl Shared {
@@ -238,80 +236,6 @@ impl Shared {
     fn why_ended(&self) -> Error {
         let closed = || Error::new(Code::FailedPrecondition, "the writer was closed");
         self.lock().error.clone().unwrap_or_else(closed)
-    }
-
-    // Sending -------------------------------------------------------------------------------------
-
-    /// Batches that were sealed since; with `seals`, what is in the rows too.
-    pub fn take(&self, seals: bool) -> Vec<Batch> {
-        let mut state = self.lock();
-        if seals {
-            state.rows.seal();
-            state.is_wanted = false;
-            state.since = None;
-        }
-        let taken: Vec<Batch> = state.rows.sealed.drain(..).collect();
-        state.sealed_bytes += taken.iter().map(|batch| batch.size_bytes).sum::<usize>();
-        if state.rows.is_empty() {
-            state.since = None;
-        } else if state.since.is_none() {
-            state.since = Some(Instant::now());
-        }
-        taken
-    }
-
-    pub fn acknowledged(&self, committed: i64, size_bytes: usize, rejections: Vec<Rejection>) {
-        let mut state = self.lock();
-        state.sealed_bytes -= size_bytes;
-        for rejection in rejections {
-            if state.rejections.len() < MAX_REJECTIONS {
-                state.rejections.push(rejection.clone());
-            }
-            self.events.tell(Event::Rejected(rejection));
-        }
-        let is_full = self.is_full(&state);
-        self.progress.send_modify(|progress| {
-            progress.committed = progress.committed.max(committed);
-            progress.is_full = is_full;
-        });
-        drop(state);
-        self.room.notify_all();
-    }
-
-    pub fn heed(&self, advice: &WriteAdvice) {
-        let mut state = self.lock();
-        if advice.max_batch_bytes > 0 {
-            state.rows.max_batch_bytes = self
-                .sizes
-                .max_batch_bytes
-                .min(advice.max_batch_bytes as usize);
-        }
-        if advice.stop_requested && !state.stop_requested {
-            self.events.tell(Event::StopRequested);
-        }
-        state.stop_requested = advice.stop_requested;
-    }
-
-    /// The task is at its end: closed, or by an error, with so many points that were not acknowledged.
-    pub fn end(&self, error: Option<Error>, points: u64) {
-        let mut state = self.lock();
-        state.is_closing = true;
-        state.rows.seal();
-        let left = state
-            .rows
-            .sealed
-            .drain(..)
-            .map(|batch| batch.points)
-            .sum::<u64>();
-        state.dropped_points += points + left;
-        state.error = error.clone();
-        drop(state);
-        self.room.notify_all();
-        self.progress
-            .send_modify(|progress| progress.has_ended = true);
-        if let Some(error) = error {
-            self.events.tell(Event::Ended(error));
-        }
     }
 }
 

@@ -13,7 +13,7 @@ from conformance.languages import LANGUAGES, Language, RunnerProcess
 from conformance.stage import Stage
 
 EXAMPLE_LINES = 20
-SOURCES = {".cpp", ".go", ".java", ".js", ".mjs", ".rs", ".ts"}
+SOURCES = {".cc", ".go", ".java", ".js", ".mjs", ".rs", ".ts"}
 
 
 @pytest.fixture(params=LANGUAGES, ids=lambda language: language.name)

@@ -91,8 +91,8 @@ void BatchQueue::add_params(const Texts& params) {
   Guard guard(lock_);
   for (const auto& [key, value] : params) {
     refuse_if_ended();
-    if (error_) return;
     wait_for_room(guard, key.size() + value.size());
+    if (error_) return;
     if (!open_.fits_param(key, value) || open_.batch().bytes > max_batch_bytes_ / 2) seal();
     if (open_.batch().is_empty()) begun();
     open_.add_param(key, value);
@@ -104,8 +104,8 @@ void BatchQueue::add_tags(const Texts& tags) {
   Guard guard(lock_);
   for (const auto& [key, value] : tags) {
     refuse_if_ended();
-    if (error_) return;
     wait_for_room(guard, key.size() + value.size());
+    if (error_) return;
     if (open_.batch().bytes > max_batch_bytes_ / 2) seal();
     if (open_.batch().is_empty()) begun();
     open_.add_tag(key, value);
@@ -125,18 +125,19 @@ bool BatchQueue::make_room(Guard& guard, std::size_t bytes) {
 
 // What is greater than all the room there is goes alone.
 void BatchQueue::wait_for_room(Guard& guard, std::size_t bytes) {
-  const auto may_go = [&] {
+  const auto has_room = [&] {
     const std::size_t used = sealed_bytes_ + open_.batch().bytes;
-    return used == 0 || used + bytes <= max_buffered_bytes_ || error_ || ended_ || cancelled_;
+    return used == 0 || used + bytes <= max_buffered_bytes_ || error_;
   };
-  if (may_go()) return;
+  const auto may_go = [&] { return has_room() || ended_ || cancelled_; };
   if (!options_.block_timeout) {
     progress_.wait(guard, may_go);
   } else if (!progress_.wait_for(guard, *options_.block_timeout, may_go)) {
     throw Error(Code::kDeadlineExceeded, "no room for more points came up in time");
   }
-  if (cancelled_) throw Error(Code::kCancelled, "waiting for room was cancelled");
+  if (has_room()) return;
   refuse_if_ended();
+  throw Error(Code::kCancelled, "waiting for room was cancelled");
 }
 
 void BatchQueue::drop(std::int64_t points) {

@@ -15,6 +15,7 @@ from conformance.stage import Stage, stage
 ALL = {"python": None, **{one.name: one for one in RUNNERS}}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for its marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two of a language at a time would build it under each other."""
     for item in items:

@@ -12,6 +12,7 @@ from conformance.certificates import Certificates
 from conformance.languages import RUNNERS, Language, RunnerProcess
 from conformance.stage import Stage, stage
 
+BUILT_S = 1800
 ALL = {"python": None, **{one.name: one for one in RUNNERS}}
 
 
@@ -25,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 name = str(getattr(found, "name", found))
                 folders = {one.name: one.folder or one.name for one in RUNNERS}
                 item.add_marker(pytest.mark.xdist_group(folders.get(name, name)))
+                # The first one builds the client, in a fresh clone from nothing.
+                item.add_marker(pytest.mark.timeout(BUILT_S), append=False)
 
 
 @pytest.fixture(scope="session")

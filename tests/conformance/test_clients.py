@@ -24,7 +24,6 @@ def language(request: pytest.FixtureRequest) -> Language:
     return found
 
 
-@pytest.mark.timeout(1200)
 def test_client_passes_its_own_tests_and_installs_into_an_empty_project(
     language: Language,
 ) -> None:

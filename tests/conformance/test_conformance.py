@@ -10,7 +10,6 @@ from conformance.languages import RunnerProcess
 from conformance.stage import Stage
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", play.names())
 def test_client_does_what_the_scenario_says(
     runner: RunnerProcess, theatre: Stage, answers_uris: dict[str, str], tls_uri: str, name: str

@@ -123,6 +123,8 @@ class Play:
     def _ask(self, op: str, args: dict[str, Any], *, by_python: bool) -> dict[str, Any]:
         if not by_python:
             return self._runner.ask(op, **args)
+        # Anew each time: after a restart of the server an old channel still waits to try again.
+        self._python.op_connect(self._stage.direct_uri)
         answer = self._python.answer(op, args)
         if "error" in answer:
             raise Refused(answer["error"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -382,6 +384,10 @@ def _codes(pids: list[int]) -> list[int]:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_25_forks_leave_every_child_and_the_parent_able_to_call() -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Where other tests of the process have left channels behind, their forks are tested.
+        _in_a_process_of_its_own("test_25_forks_leave_every_child_and_the_parent_able_to_call")
+        return
     stop = threading.Event()
     counts = [0, 0]
 
@@ -485,3 +491,18 @@ def test_closed_client_says_so() -> None:
         pass
     with pytest.raises(runwire.RunwireError, match="is closed"):
         client.runs.get("x")
+
+
+def _in_a_process_of_its_own(test: str) -> None:
+    environment = {key: one for key, one in os.environ.items() if "PYTEST" not in key}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"{__file__}::{test}",
+    ]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout

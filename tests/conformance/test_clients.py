@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -22,6 +23,15 @@ def language(request: pytest.FixtureRequest) -> Language:
     found.require()
     found.run("setup")
     return found
+
+
+def test_tests_of_a_language_are_on_one_worker(
+    language: Language, request: pytest.FixtureRequest
+) -> None:
+    # Two of them at a time would replace under one another what they have built, and run.
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith(
+        f"@{language.name}"
+    )
 
 
 def test_client_passes_its_own_tests_and_installs_into_an_empty_project(

@@ -11,6 +11,7 @@ import io.grpc.Status;
 import io.grpc.protobuf.ProtoMethodDescriptorSupplier;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 
@@ -141,9 +142,13 @@ final class Caller {
 
     private void failed(RunwireException error) {
       var delay = isRepeatable(method) ? retry.delayNanos(error) : java.util.OptionalLong.empty();
-      if (delay.isPresent() && !answer.isDone()) {
+      if (delay.isEmpty() || answer.isDone()) {
+        answer.completeExceptionally(error);
+        return;
+      }
+      try {
         timer.schedule(this::begin, delay.getAsLong(), TimeUnit.NANOSECONDS);
-      } else {
+      } catch (RejectedExecutionException closed) { // the client
         answer.completeExceptionally(error);
       }
     }

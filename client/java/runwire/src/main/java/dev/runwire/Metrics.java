@@ -49,7 +49,7 @@ public final class Metrics {
                 SeriesSelector.newBuilder().addRunIds(runId).addAllKeys(List.of(keys)).build())
             .setReduce(ReadSeriesRequest.Reduce.REDUCE_NONE);
     Map<String, Columns> found = new LinkedHashMap<>();
-    Retry retry = new Retry(Long.MAX_VALUE / 2 + System.nanoTime() / 2);
+    Retry retry = Retry.withoutDeadline();
     while (true) {
       try (Responses<ReadSeriesResponse> responses =
           caller.stream(MetricServiceGrpc.getReadSeriesMethod(), request.build())) {
@@ -57,7 +57,7 @@ public final class Metrics {
           ReadSeriesResponse response = responses.next();
           found.computeIfAbsent(response.getKey(), key -> new Columns()).add(response);
           request.setResume(response.getResume());
-          retry = new Retry(Long.MAX_VALUE / 2 + System.nanoTime() / 2);
+          retry = Retry.withoutDeadline();
         }
         break;
       } catch (RunwireException error) {

@@ -22,6 +22,11 @@ final class Retry {
     this.deadlineNanos = deadlineNanos;
   }
 
+  /** For what may take as long as it makes progress. */
+  static Retry withoutDeadline() {
+    return new Retry(System.nanoTime() + (Long.MAX_VALUE >> 1));
+  }
+
   /** Nanoseconds to wait before another attempt; empty where there is to be none. */
   OptionalLong delayNanos(RunwireException error) {
     failures++;

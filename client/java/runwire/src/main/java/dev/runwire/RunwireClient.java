@@ -190,7 +190,7 @@ public final class RunwireClient implements AutoCloseable {
   /** Ends its connection; what is under way fails. */
   @Override
   public void close() {
-    timer.shutdownNow();
+    timer.shutdown(); // what waits for another attempt still makes it, and fails
     caller.channel.shutdownNow();
     try {
       caller.channel.awaitTermination(5, TimeUnit.SECONDS);

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.artifacts import MIB, new_run
-from benchmarks.work import Work, cpu_s
+from benchmarks.work import Work, cpu_s, memory
 
 FILE_BYTES = 1 << 10
 FOLDERS = 100
@@ -59,7 +59,7 @@ def wide_folder(work: Work) -> dict[str, Any]:
 def _measured(
     server: subprocess.Popen[str], uri: str, run_id: str, verb: str, local: Path, count: int
 ) -> dict[str, float]:
-    before, cpu = _memory(server.pid, "VmRSS"), cpu_s(server.pid)
+    before, cpu = memory(server.pid, "VmRSS"), cpu_s(server.pid)
     Path(f"/proc/{server.pid}/clear_refs").write_text("5")
     command = [sys.executable, "-c", TRANSFER, uri, run_id, verb, str(local)]
     told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -69,7 +69,7 @@ def _measured(
         f"{verb}, first progress, s": told["told"],
         f"{verb}, CPU ms a file, client and server": 1e3 * cpu / count,
         f"{verb}, RSS growth of the client, MiB": told["grown"] / MIB,
-        f"{verb}, RSS growth of the server, MiB": (_memory(server.pid, "VmHWM") - before) / MIB,
+        f"{verb}, RSS growth of the server, MiB": (memory(server.pid, "VmHWM") - before) / MIB,
     }
 
 
@@ -87,8 +87,3 @@ def _files(folder: Path) -> list[Path]:
 
 def _same(path: Path, other: Path) -> bool:
     return path.read_bytes() == other.read_bytes()
-
-
-def _memory(pid: int, field: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

@@ -15,7 +15,7 @@ from typing import Any
 import runwire
 
 from benchmarks import anchors, bare_stream
-from benchmarks.work import Work, cpu_s
+from benchmarks.work import Work, cpu_s, memory
 
 MIB = 1 << 20
 ROUNDS = 3
@@ -155,9 +155,9 @@ def _settle(total: int) -> None:
     nothing of the program that writes them.
     """
     os.sync()
-    with mmap.mmap(-1, 2 * total, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        memory[::4096] = bytes(len(range(0, 2 * total, 4096)))
+    with mmap.mmap(-1, 2 * total, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
+        pages.madvise(mmap.MADV_HUGEPAGE)
+        pages[::4096] = bytes(len(range(0, 2 * total, 4096)))
 
 
 def _transfer(
@@ -167,7 +167,7 @@ def _transfer(
     warm = local.parent / f"warm-{verb}"
     if verb == "up":
         warm.write_bytes(os.urandom(4 * MIB))
-    before, cpu = _memory(server.pid, "VmRSS"), cpu_s(server.pid)
+    before, cpu = memory(server.pid, "VmRSS"), cpu_s(server.pid)
     Path(f"/proc/{server.pid}/clear_refs").write_text("5")
     command = [sys.executable, "-c", TRANSFER, uri, run_id, verb, str(local), str(warm)]
     told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -176,18 +176,13 @@ def _transfer(
         f"{verb}, client cpu": told["cpu"],
         f"{verb}, server cpu": cpu_s(server.pid) - cpu,
         f"{verb}, client": told["grown"],
-        f"{verb}, server": _memory(server.pid, "VmHWM") - before,
+        f"{verb}, server": memory(server.pid, "VmHWM") - before,
     }
 
 
 def _note(found: dict[str, list[float]], figures: dict[str, float]) -> None:
     for name, value in figures.items():
         found.setdefault(name, []).append(value)
-
-
-def _memory(pid: int, field: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def new_run(uri: str) -> str:

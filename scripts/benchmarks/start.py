@@ -12,7 +12,7 @@ import grpc
 from runwire.v1.server_service_pb2 import GetServerInfoRequest
 from runwire.v1.server_service_pb2_grpc import ServerServiceStub
 
-from benchmarks.work import Work
+from benchmarks.work import Work, memory
 
 
 def start(work: Work) -> dict[str, Any]:
@@ -40,10 +40,9 @@ def _one_start(folder: Path) -> tuple[float, float]:
         with grpc.insecure_channel(ready[3].removeprefix("grpc://")) as channel:
             ServerServiceStub(channel).GetServerInfo(GetServerInfoRequest())
         seconds = time.perf_counter() - begin
-        status = Path(f"/proc/{process.pid}/status").read_text()
+        resident = memory(process.pid, "VmRSS")
         process.terminate()
-    kib = next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]
-    return seconds, int(kib) / 1024
+    return seconds, resident / (1 << 20)
 
 
 def _command(*arguments: str, rounds: int) -> float:

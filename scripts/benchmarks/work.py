@@ -52,3 +52,9 @@ def cpu_s(pid: int) -> float:
     """CPU time that a process has used (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(pid: int, field: str) -> int:
+    """Bytes of a process (Linux): ``VmRSS`` now, ``VmHWM`` at most so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

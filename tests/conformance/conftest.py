@@ -9,7 +9,7 @@ import pytest
 
 from conformance.answers import answering, answering_on_the_web
 from conformance.certificates import Certificates
-from conformance.languages import RUNNERS, Language, RunnerProcess
+from conformance.languages import RUNNERS, Language, RunnerProcess, built
 from conformance.stage import Stage, stage
 
 BUILT_S = 1800
@@ -19,12 +19,12 @@ ALL = {"python": None, **{one.name: one for one in RUNNERS}}
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for its marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two of a language at a time would build it under each other."""
+    folders = {one.name: one.folder or one.name for one in RUNNERS}
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
             params = item.callspec.params
             if found := params.get("runner") or params.get("language"):
                 name = str(getattr(found, "name", found))
-                folders = {one.name: one.folder or one.name for one in RUNNERS}
                 item.add_marker(pytest.mark.xdist_group(folders.get(name, name)))
                 # The first one builds the client, in a fresh clone from nothing.
                 item.add_marker(pytest.mark.timeout(BUILT_S), append=False)
@@ -62,8 +62,7 @@ def runner(
 ) -> Iterator[RunnerProcess]:
     language: Language | None = ALL[request.param]
     if language is not None:
-        language.require()
-        language.run("setup")
+        built(language)
     made = RunnerProcess(
         language,
         RUNWIRE_CA_FILE=str(certificates.authority),

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,13 @@ class Language:
         )
         assert ended.returncode == 0, f"{self.script(verb)}\n{ended.stdout}\n{ended.stderr}"
         return ended.stdout
+
+
+@cache
+def built(language: Language) -> None:
+    """Built, and everything that it needs is there; looked at once in a process."""
+    language.require()
+    language.run("setup")
 
 
 LANGUAGES: tuple[Language, ...] = (

@@ -70,7 +70,6 @@ class Play:
         self._python = Runner()
 
     def run(self, told: dict[str, Any]) -> None:
-        self._python.op_connect(self._stage.direct_uri)
         try:
             self._runner.ask("connect", uri=self._known["uri"])
             for number, step in enumerate(told["steps"]):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import runwire
 from drills.processes import ServerProcess
+from ports import lasting_port
 
 from conformance import runner
 from conformance.proxy import Proxy
@@ -113,11 +114,7 @@ def series(seed: int, count: int) -> Any:
 @contextmanager
 def stage(folder: Path, *arguments: str) -> Iterator[Stage]:
     """A server on SQLite and a folder, with both of its ports."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        web_port = free.getsockname()[1]
-    data = folder / "data"
+    data, web_port = folder / "data", lasting_port()
     data.mkdir()
     server = ServerProcess(
         f"sqlite:///{data}/runwire.db", str(data / "blobs"), "--port", str(web_port), *arguments

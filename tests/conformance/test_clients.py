@@ -10,7 +10,7 @@ import pytest
 import runwire
 
 from conformance import matrix
-from conformance.languages import LANGUAGES, Language, RunnerProcess
+from conformance.languages import LANGUAGES, Language, RunnerProcess, built
 from conformance.stage import Stage
 
 EXAMPLE_LINES = 20
@@ -20,8 +20,7 @@ SOURCES = {".cc", ".go", ".java", ".js", ".mjs", ".rs", ".ts"}
 @pytest.fixture(params=LANGUAGES, ids=lambda language: language.name)
 def language(request: pytest.FixtureRequest) -> Language:
     found: Language = request.param
-    found.require()
-    found.run("setup")
+    built(found)
     return found
 
 

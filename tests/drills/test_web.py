@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import backends
 import grpc
 import pytest
+from ports import lasting_port
 from runwire.v1.registry_service_pb2 import CreateModelVersionRequest
 from runwire.v1.registry_service_pb2_grpc import RegistryServiceStub
 from runwire.v1.run_service_pb2 import CreateRunRequest, GetRunRequest
@@ -29,8 +29,7 @@ BINARY, WEB = DIALECTS["connect-proto"], DIALECTS["grpc-web"]
 @contextmanager
 def _server(backend: backends.Backend, *arguments: str) -> Iterator[tuple[ServerProcess, int]]:
     """A server that is started, and its web port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = lasting_port()
     with server_process(backend, "--port", str(port), *arguments) as server:
         server.start()
         yield server, port

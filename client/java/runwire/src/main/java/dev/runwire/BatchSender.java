@@ -135,8 +135,7 @@ final class BatchSender {
       mistrustUntil = System.nanoTime() + MISTRUST_NANOS;
     }
     failures++;
-    double ceiling = Math.min(MAX_DELAY_S, FIRST_DELAY_S * Math.pow(2, Math.min(failures, 10) - 1));
-    double delay = Retry.seconds(error.retryAfter().orElse(Duration.ZERO)) + Retry.random(ceiling);
+    double delay = Retry.backoffSeconds(error, failures, FIRST_DELAY_S, MAX_DELAY_S);
     TimeUnit.NANOSECONDS.sleep((long) (delay * 1e9));
   }
 

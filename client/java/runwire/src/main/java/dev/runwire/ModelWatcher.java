@@ -195,10 +195,9 @@ public final class ModelWatcher implements AutoCloseable {
       if (ended != null) {
         error = ended;
       }
-      double ceiling = Math.min(MAX_DELAY_S, FIRST_DELAY_S * Math.pow(2, Math.min(failures, 10)));
-      double asked = ended == null ? 0 : Retry.seconds(ended.retryAfter().orElse(Duration.ZERO));
+      double delay = Retry.backoffSeconds(ended, failures + 1, FIRST_DELAY_S, MAX_DELAY_S);
       try {
-        TimeUnit.NANOSECONDS.sleep((long) ((asked + Retry.random(ceiling)) * 1e9));
+        TimeUnit.NANOSECONDS.sleep((long) (delay * 1e9));
       } catch (InterruptedException closed) {
         return;
       }

@@ -33,14 +33,19 @@ final class Retry {
     if (!Errors.isPassing(error) || failures >= ATTEMPTS) {
       return OptionalLong.empty();
     }
-    double ceiling = Math.min(MAX_DELAY_S, FIRST_DELAY_S * Math.pow(2, failures - 1));
-    double delay = seconds(error.retryAfter().orElse(Duration.ZERO)) + random(ceiling);
+    double delay = backoffSeconds(error, failures, FIRST_DELAY_S, MAX_DELAY_S);
     waited += delay;
     long nanos = (long) (delay * 1e9);
     if (waited > PATIENCE_S || System.nanoTime() + nanos - deadlineNanos >= 0) {
       return OptionalLong.empty();
     }
     return OptionalLong.of(nanos);
+  }
+
+  /** What the server asks for (no error: nothing), and full jitter that doubles up to a bound. */
+  static double backoffSeconds(RunwireException error, int failures, double first, double most) {
+    double asked = error == null ? 0 : seconds(error.retryAfter().orElse(Duration.ZERO));
+    return asked + random(Math.min(most, first * Math.pow(2, Math.min(failures, 11) - 1)));
   }
 
   static double seconds(Duration duration) {

@@ -10,9 +10,8 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,18 +30,19 @@ from runwire_server.app import App
 from runwire_server.settings import Settings
 from runwire_server.transport import GrpcServer
 
-from client.deliveries import OFFLINE, Points, new_id, new_run, now_micros, stored
+from client.deliveries import (
+    DEADLINE_S,
+    OFFLINE,
+    Points,
+    new_id,
+    new_run,
+    now_micros,
+    stored,
+    wait_for,
+)
 
 TRAINER = Path(__file__).parent / "trainer.py"
 PROCESS = JournalSettings(uploader="process")
-DEADLINE_S = 60.0
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.01)
 
 
 def delivered(base: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_returned_before_sigkill_arrives_once(tmp_path: Path, seed: int) ->
         assert found in (expected(count), expected(count + 1))
         run = Runs(Caller(connection)).get(run_id)
     assert run.state == Run.STATE_KILLED
-    assert len(run.params) == -(-count // 1000) or count % 1000 == 0
+    assert len(run.params) in (-(-count // 1000), -(-(count + 1) // 1000))
 
 
 def test_an_uploader_killed_again_and_again_loses_and_repeats_nothing(tmp_path: Path) -> None:
@@ -270,15 +270,13 @@ def test_nobody_who_reads_a_trainers_output_waits_for_its_uploader(tmp_path: Pat
     (tmp_path / "counter").write_bytes(bytes(8))
     command = [sys.executable, str(TRAINER), str(tmp_path / "journals"), "grpc://127.0.0.1:9"]
     environment = {**os.environ, "RUNWIRE_UPLOADER_GIVE_UP_S": "40"}
-    began = time.monotonic()
     done = subprocess.run(
         [*command, new_id(), str(tmp_path / "counter"), "10"],
         capture_output=True,
         env=environment,
-        timeout=30,
+        timeout=30,  # the uploader has its output for longer
     )
     assert done.returncode == 0
-    assert time.monotonic() - began < 20
     (left,) = journals(tmp_path / "journals")
     os.kill(Status.open(left / "status").uploader_pid, signal.SIGTERM)
 

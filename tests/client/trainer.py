@@ -19,10 +19,10 @@ def main(base: str, uri: str, run_id: str, counter: str, rows: str) -> None:
     journal = Journal.open(base, uri)
     run = journal.create_run(run_id, {"run": {"run_id": run_id}, "experiment_name": "drill"})
     for step in range(int(rows)):
-        run.log_metrics({"loss": 1.0 / (step + 1), "acc": float(step)}, step, step)
-        returned[0] = step + 1
         if step % 1000 == 0:
             run.log_params({f"p{step}": str(step)})
+        run.log_metrics({"loss": 1.0 / (step + 1), "acc": float(step)}, step, step)
+        returned[0] = step + 1
     run.finish("FINISHED", time.time_ns() // 1000)
     journal.close()
 

@@ -38,15 +38,31 @@ def upload(client: runwire.Client, *requests: UploadBlobRequest) -> list[UploadB
     return list(client.artifacts.upload_blob(requests))
 
 
-def test_upload_acknowledges_and_stores_the_servers_own_digest(client: runwire.Client) -> None:
+def test_upload_stores_the_servers_own_digest(client: runwire.Client) -> None:
     data = os.urandom(20 * MIB + 1)
     answers = upload(client, opening(blob_of(data)), *chunks(data), finishing(blob_of(data)))
-    acknowledged = [one.progress.committed_size for one in answers if one.HasField("progress")]
     assert answers[0].opened.committed_size == 0
-    assert acknowledged
-    assert acknowledged == sorted(acknowledged)
     assert answers[-1].stored == UploadBlobResponse.Stored(blob=blob_of(data))
     assert client.artifacts.download(digest=blob_of(data).digest).read() == data
+
+
+def test_upload_is_acknowledged_while_it_goes_on(client: runwire.Client) -> None:
+    sent = acknowledged = 0
+
+    def requests() -> Iterator[UploadBlobRequest]:
+        nonlocal sent
+        yield opening()
+        while not acknowledged and sent < 1024 * MIB:
+            sent += MIB
+            yield chunk(bytes(MIB), sent - MIB)
+        yield finishing(None)
+
+    for answer in client.artifacts.upload_blob(requests()):
+        if answer.HasField("progress"):
+            assert acknowledged <= answer.progress.committed_size <= sent
+            acknowledged = answer.progress.committed_size
+    assert acknowledged
+    assert answer.stored.blob.size_bytes == sent < 1024 * MIB
 
 
 def test_upload_without_a_known_digest_is_hashed_by_the_server(client: runwire.Client) -> None:

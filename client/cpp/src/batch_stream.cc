@@ -40,24 +40,27 @@ void BatchStream::run(const Cancellation& stop) {
   while (!is_done_) {
     const auto now = Steady::now();
     if (is_silent(guard, now)) fail(Error(Code::kUnavailable, "the server is silent"));
+    bool has_acted = false;
     try {
-      act(guard, now);
+      has_acted = act(guard, now);
     } catch (const std::exception& error) {  // of memory; gRPC holds this object until it is done
       fail(Error(Code::kUnavailable, error.what()));
     }
-    if (failure_) cancel(guard);
-    if (!is_done_) queue_.changed().wait_until(guard, next_time(guard));
+    if (failure_ && cancel(guard)) has_acted = true;
+    // What was heard while it acted, without the lock, has woken nobody: looked at before a wait.
+    if (!has_acted && !is_done_) queue_.changed().wait_until(guard, next_time(guard));
   }
   guard.unlock();
   conclude();
 }
 
-// gRPC is never called with the lock: it may call back at once.
-void BatchStream::cancel(BatchQueue::Guard& guard) {
-  if (std::exchange(is_cancelled_, true)) return;
+// gRPC is never called with the lock: it may call back at once. False: that was done before.
+bool BatchStream::cancel(BatchQueue::Guard& guard) {
+  if (std::exchange(is_cancelled_, true)) return false;
   guard.unlock();
   context_.TryCancel();
   guard.lock();
+  return true;
 }
 
 // Held, because writes are started by a thread that is not gRPC's: see ClientBidiReactor::AddHold.
@@ -69,23 +72,33 @@ void BatchStream::open() {
   StartCall();
 }
 
-// What can be done now; a write at a time.
-void BatchStream::act(BatchQueue::Guard& guard, Steady::time_point now) {
-  if (is_writing_) return;
-  if (!is_reading_) {
-    if (std::exchange(is_held_, false)) {
-      guard.unlock();
-      RemoveHold();
-      guard.lock();
-    }
-    return;
+// Does what can be done now, a write at a time; false: there is nothing.
+bool BatchStream::act(BatchQueue::Guard& guard, Steady::time_point now) {
+  if (is_writing_) return false;
+  if (!is_reading_) return let_go(guard);
+  if (!opened_ || half_closed_ || failure_) return false;
+  if (closing_ || queue_.is_over(guard)) {
+    half_close(guard);
+    return true;
   }
-  if (!opened_ || half_closed_ || failure_) return;
-  if (closing_ || queue_.is_over(guard)) return half_close(guard);
   if (may_send(guard) && sent_at_ + interval(queue_.advice(guard)) <= now) {
-    if (auto batch = queue_.next(guard, sent_, now)) return send(guard, std::move(batch), now);
+    if (auto batch = queue_.next(guard, sent_, now)) {
+      send(guard, std::move(batch), now);
+      return true;
+    }
   }
-  if (sent_at_ + kHeartbeat <= now) send_heartbeat(guard, now);
+  if (sent_at_ + kHeartbeat > now) return false;
+  send_heartbeat(guard, now);
+  return true;
+}
+
+// gRPC may say that the call is done, once nothing more is written.
+bool BatchStream::let_go(BatchQueue::Guard& guard) {
+  if (!std::exchange(is_held_, false)) return false;
+  guard.unlock();
+  RemoveHold();
+  guard.lock();
+  return true;
 }
 
 bool BatchStream::may_send(const BatchQueue::Guard& guard) const {

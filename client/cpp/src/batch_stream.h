@@ -34,8 +34,9 @@ class BatchStream final
 
   void open();
   void fail(const Error& error) { failure_ = failure_ ? failure_ : error; }
-  void cancel(BatchQueue::Guard& guard);
-  void act(BatchQueue::Guard& guard, Steady::time_point now);
+  bool cancel(BatchQueue::Guard& guard);
+  bool let_go(BatchQueue::Guard& guard);
+  bool act(BatchQueue::Guard& guard, Steady::time_point now);
   void send(BatchQueue::Guard& guard, std::shared_ptr<Batch> batch, Steady::time_point now);
   void send_heartbeat(BatchQueue::Guard& guard, Steady::time_point now);
   void write(BatchQueue::Guard& guard, const v1::StreamBatchesRequest& request,

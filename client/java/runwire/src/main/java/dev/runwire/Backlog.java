@@ -48,6 +48,7 @@ final class Backlog {
   private final ArrayDeque<Sealed> sealed = new ArrayDeque<>();
   private Rows rows = new Rows(names);
   private long rowsSince;
+  private long newsCount;
   private long sealedBytes;
   private long lastSequence;
   private long acknowledged;
@@ -137,7 +138,7 @@ final class Backlog {
   private void added() {
     if (rowsSince == 0) {
       rowsSince = System.nanoTime();
-      news.signalAll(); // a sender that sleeps must learn when to wake
+      tellSender(); // a sender that sleeps must learn when to wake
     }
     if (rows.bytes() >= maxBatchBytes) {
       seal();
@@ -153,7 +154,7 @@ final class Backlog {
     sealedBytes += one.bytes;
     rows = new Rows(names);
     rowsSince = 0;
-    news.signalAll();
+    tellSender();
   }
 
   /** Waits until all that was added before is acknowledged. */
@@ -185,7 +186,7 @@ final class Backlog {
     lock.lock();
     try {
       isClosed = true;
-      news.signalAll();
+      tellSender();
       room.signalAll();
     } finally {
       lock.unlock();
@@ -215,10 +216,25 @@ final class Backlog {
   void wake() {
     lock.lock();
     try {
-      news.signalAll();
+      tellSender();
     } finally {
       lock.unlock();
     }
+  }
+
+  /** How often there was news: to be asked before one looks whether there is something to do. */
+  long news() {
+    lock.lock();
+    try {
+      return newsCount;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void tellSender() {
+    newsCount++;
+    news.signalAll();
   }
 
   boolean isClosed() {
@@ -230,15 +246,15 @@ final class Backlog {
     }
   }
 
-  /** Waits for news, and seals what has waited long enough. */
-  void await(long nanos) throws InterruptedException {
+  /** Waits for more news than so many, and seals what has waited long enough. */
+  void await(long seen, long nanos) throws InterruptedException {
     lock.lock();
     try {
       long due = nanos;
       if (rowsSince != 0) {
         due = Math.min(due, rowsSince + options.flushInterval().toNanos() - System.nanoTime());
       }
-      if (due > 0 && !isClosed) {
+      if (due > 0 && newsCount == seen) {
         news.awaitNanos(due);
       }
       sealWhatIsDue();
@@ -291,7 +307,7 @@ final class Backlog {
       }
       acknowledged = Math.max(acknowledged, Math.min(sequence, lastSequence));
       room.signalAll();
-      news.signalAll();
+      tellSender();
     } finally {
       lock.unlock();
     }

@@ -89,6 +89,7 @@ final class BatchSender {
   }
 
   private void step() throws InterruptedException {
+    long seen = backlog.news();
     if (backlog.after(backlog.acknowledged()) != null) {
       if (System.nanoTime() - mistrustUntil >= 0) {
         new BatchStream(caller, runId, writerId, backlog, this).run();
@@ -103,7 +104,7 @@ final class BatchSender {
       spokenAt = System.nanoTime();
       sendOne(null);
     } else {
-      backlog.await(HEARTBEAT_NANOS - quiet);
+      backlog.await(seen, HEARTBEAT_NANOS - quiet);
     }
   }
 

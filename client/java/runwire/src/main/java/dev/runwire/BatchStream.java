@@ -68,7 +68,11 @@ final class BatchStream {
     long sent = backlog.acknowledged();
     long sentAt = 0;
     long busyAt = System.nanoTime();
-    while (!isOver && !isClosing && !backlog.isClosed()) {
+    while (true) {
+      long seen = backlog.news();
+      if (isOver || isClosing || backlog.isClosed()) {
+        break;
+      }
       Sealed next = backlog.after(sent);
       long acknowledged = backlog.acknowledged();
       long pause = sentAt + sender.minIntervalNanos() - System.nanoTime();
@@ -88,7 +92,7 @@ final class BatchStream {
       if (sent > acknowledged && now - Math.max(heardAt, sentAt) > SILENCE_NANOS) {
         throw RunwireException.of(Code.UNAVAILABLE, "the server has fallen silent");
       }
-      backlog.await(next != null && pause > 0 ? pause : TimeUnit.MILLISECONDS.toNanos(500));
+      backlog.await(seen, next != null && pause > 0 ? pause : IDLE_NANOS);
     }
     call.halfClose();
     if (!backlog.isClosed()) {
@@ -104,12 +108,16 @@ final class BatchStream {
   private void await(long nanos, java.util.function.BooleanSupplier done)
       throws InterruptedException {
     long end = System.nanoTime() + nanos;
-    while (!done.getAsBoolean() && !isOver && !backlog.isClosed()) {
+    while (true) {
+      long seen = backlog.news();
+      if (done.getAsBoolean() || isOver || backlog.isClosed()) {
+        return;
+      }
       long left = end - System.nanoTime();
       if (left <= 0) {
         throw RunwireException.of(Code.UNAVAILABLE, "the server does not answer");
       }
-      backlog.await(Math.min(left, TimeUnit.MILLISECONDS.toNanos(500)));
+      backlog.await(seen, left);
     }
   }
 

@@ -63,6 +63,7 @@ def serve(settings: Settings, stop: threading.Event, on_ready: OnReady) -> int:
         settings.artifacts_destination,
         pool_size=settings.unary_threads,
         lost_after_s=settings.lost_after_s,
+        direct_downloads_s=settings.direct_downloads_s,
     )
     try:
         server = GrpcServer(app, settings, telemetry.observe)

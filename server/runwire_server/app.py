@@ -29,7 +29,7 @@ from runwire_server.services.experiment import ExperimentService
 from runwire_server.services.metric import MetricService
 from runwire_server.services.model import RegistryService
 from runwire_server.services.run import RunService
-from runwire_server.services.server import ServerService
+from runwire_server.services.server import DIRECT, FEATURES, ServerService
 from runwire_server.settings import local
 from runwire_server.store import migrations, run_watch
 from runwire_server.store.database import Database
@@ -45,7 +45,9 @@ class App:
     """The services over one database and one blob store. ``close`` commits what is queued.
 
     ``lost_after_s``: when a silent run is marked LOST; 0: never, as in local mode, where
-    nobody else is there to see it.
+    nobody else is there to see it. ``direct_downloads_s``: how long the signed URLs of the blob
+    store are good for that downloads are answered with; 0: they go through the server. Raises
+    ``ValueError`` where the store gives out none.
     """
 
     def __init__(
@@ -55,11 +57,15 @@ class App:
         *,
         pool_size: int = 16,
         lost_after_s: float = 0.0,
+        direct_downloads_s: int = 0,
     ):
         self.db = Database(backend_store_uri, pool_size=pool_size)
         try:
             migrations.upgrade(self.db)
             self.blobs = open_blobs(artifacts_destination)
+            if direct_downloads_s and not self.blobs.can_sign:
+                problem = f"{artifacts_destination} gives out no signed URLs"
+                raise ValueError(f"--direct-downloads-s: {problem}")
         except BaseException:
             self.db.close()
             raise
@@ -71,12 +77,13 @@ class App:
         self._lost_runs = LostRuns(self.db, lost_after_s)
         if lost_after_s:
             self._lost_runs.start()
-        self.server_service = ServerService()
+        self._direct_s = direct_downloads_s
+        self.server_service = ServerService((*FEATURES, DIRECT) if self._direct_s else FEATURES)
 
     def register(self, server: Any) -> None:
         """Add every service to a ``grpc.Server``, or to an ``InProcessServer``."""
         artifact_service_pb2_grpc.add_ArtifactServiceServicer_to_server(
-            ArtifactService(self.db, self.blobs, LIMITS), server
+            ArtifactService(self.db, self.blobs, LIMITS, self._direct_s), server
         )
         experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(
             ExperimentService(self.db), server

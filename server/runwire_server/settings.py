@@ -15,6 +15,8 @@ import runwire
 DEFAULT_FOLDER = "runwire-data"
 # Jobs send a heartbeat every 15 s, and may pause for 30 s after a server was away.
 LEAST_LOST_AFTER_S = 60.0
+# No store signs a URL for longer than a week.
+MOST_DIRECT_S = 7 * 24 * 3600
 ORIGIN = re.compile(r"https?://[^/@?#]+", re.IGNORECASE)
 
 EPILOG = """\
@@ -47,6 +49,7 @@ class Settings:
     stream_threads: int = 1024
     grace_s: float = 30.0
     lost_after_s: float = 300.0
+    direct_downloads_s: int = 0
     log_level: str = "info"
     log_format: str = "text"
 
@@ -57,6 +60,8 @@ class Settings:
             raise ValueError("--workers needs PostgreSQL: SQLite is served by one process")
         if 0 < self.lost_after_s < LEAST_LOST_AFTER_S:
             raise ValueError(f"--lost-after-s: 0, or at least {LEAST_LOST_AFTER_S:.0f}")
+        if not 0 <= self.direct_downloads_s <= MOST_DIRECT_S:
+            raise ValueError(f"--direct-downloads-s: 0 to {MOST_DIRECT_S}")
         for origin in filter(None, self.cors_origins.replace(" ", "").split(",")):
             if origin != "*" and not ORIGIN.fullmatch(origin):
                 raise ValueError(f"--cors-origins: {origin!r} is not like https://host:port, or *")
@@ -87,6 +92,8 @@ HELP = {
     "grace_s": "seconds that calls under way get at shutdown (default: %(default)s)",
     "lost_after_s": "seconds without data or a heartbeat after which a running run is marked "
     "LOST; 0 never does (default: %(default)s)",
+    "direct_downloads_s": "seconds for which clients get signed URLs, to fetch large files from "
+    "the object store itself; 0: they come through the server (default: %(default)s)",
     "log_level": "debug, info, warning or error (default: %(default)s)",
     "log_format": "text, or json with one object a line (default: %(default)s)",
 }

@@ -52,6 +52,7 @@ def supervise(settings: Settings, stop: threading.Event) -> int:
             settings.backend_store_uri,
             settings.artifacts_destination,
             pool_size=settings.unary_threads,
+            direct_downloads_s=settings.direct_downloads_s,
         )
         pools = Pools(settings)
         workers = [Worker(settings) for _ in range(settings.workers)]

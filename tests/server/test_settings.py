@@ -27,6 +27,8 @@ def test_argument_beats_environment_beats_default() -> None:
         (["--workers", "0"], "at least 1"),
         (["--workers", "2"], "needs PostgreSQL"),
         (["--lost-after-s", "5"], "0, or at least 60"),
+        (["--direct-downloads-s", "-1"], "0 to 604800"),
+        (["--direct-downloads-s", "604801"], "0 to 604800"),
         (["--log-format", "xml"], "invalid choice"),
         (["--nonsense"], "unrecognized arguments"),
     ],

@@ -723,9 +723,12 @@ type DownloadArtifactRequest struct {
 	// Bytes at most. 0: to the end.
 	Limit int64 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
 	// What the caller can unpack besides plain bytes.
-	AcceptCodecs  []Codec `protobuf:"varint,6,rep,packed,name=accept_codecs,json=acceptCodecs,proto3,enum=runwire.v1.Codec" json:"accept_codecs,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AcceptCodecs []Codec `protobuf:"varint,6,rep,packed,name=accept_codecs,json=acceptCodecs,proto3,enum=runwire.v1.Codec" json:"accept_codecs,omitempty"`
+	// The caller would fetch the bytes from the blob store itself. A server that tells the feature
+	// "artifacts.direct" may then answer with a location; others send the bytes as ever.
+	AcceptLocation bool `protobuf:"varint,7,opt,name=accept_location,json=acceptLocation,proto3" json:"accept_location,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DownloadArtifactRequest) Reset() {
@@ -811,6 +814,13 @@ func (x *DownloadArtifactRequest) GetAcceptCodecs() []Codec {
 	return nil
 }
 
+func (x *DownloadArtifactRequest) GetAcceptLocation() bool {
+	if x != nil {
+		return x.AcceptLocation
+	}
+	return false
+}
+
 type isDownloadArtifactRequest_Source interface {
 	isDownloadArtifactRequest_Source()
 }
@@ -884,13 +894,15 @@ func (x *ArtifactPath) GetPath() string {
 	return ""
 }
 
-// One stretch of the bytes.
+// One stretch of the bytes, or where they are.
 type DownloadArtifactResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The whole blob's digest and size; in the first message only.
 	Blob *Blob `protobuf:"bytes,1,opt,name=blob,proto3" json:"blob,omitempty"`
 	// Unset where there are no bytes: an empty blob or range.
-	Chunk         *Chunk `protobuf:"bytes,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	Chunk *Chunk `protobuf:"bytes,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	// In the first message, which is then the only one. Only with accept_location.
+	Location      *DownloadArtifactResponse_Location `protobuf:"bytes,3,opt,name=location,proto3" json:"location,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -935,6 +947,13 @@ func (x *DownloadArtifactResponse) GetBlob() *Blob {
 func (x *DownloadArtifactResponse) GetChunk() *Chunk {
 	if x != nil {
 		return x.Chunk
+	}
+	return nil
+}
+
+func (x *DownloadArtifactResponse) GetLocation() *DownloadArtifactResponse_Location {
+	if x != nil {
+		return x.Location
 	}
 	return nil
 }
@@ -1784,6 +1803,62 @@ func (x *UploadBlobResponse_Stored) GetExisted() bool {
 	return false
 }
 
+// Where the store itself gives out the whole blob, over HTTP and by range.
+type DownloadArtifactResponse_Location struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// https, or http where the store has no TLS. It carries its own right to read: keep it out of
+	// logs.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// From when on the store may refuse it.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DownloadArtifactResponse_Location) Reset() {
+	*x = DownloadArtifactResponse_Location{}
+	mi := &file_runwire_v1_artifact_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DownloadArtifactResponse_Location) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DownloadArtifactResponse_Location) ProtoMessage() {}
+
+func (x *DownloadArtifactResponse_Location) ProtoReflect() protoreflect.Message {
+	mi := &file_runwire_v1_artifact_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DownloadArtifactResponse_Location.ProtoReflect.Descriptor instead.
+func (*DownloadArtifactResponse_Location) Descriptor() ([]byte, []int) {
+	return file_runwire_v1_artifact_service_proto_rawDescGZIP(), []int{12, 0}
+}
+
+func (x *DownloadArtifactResponse_Location) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *DownloadArtifactResponse_Location) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
 var File_runwire_v1_artifact_service_proto protoreflect.FileDescriptor
 
 const file_runwire_v1_artifact_service_proto_rawDesc = "" +
@@ -1850,21 +1925,27 @@ const file_runwire_v1_artifact_service_proto_rawDesc = "" +
 	"\x0ecommitted_size\x18\x01 \x01(\x03R\rcommittedSize\x12;\n" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12(\n" +
-	"\x06stored\x18\x03 \x01(\v2\x10.runwire.v1.BlobR\x06stored\"\x87\x02\n" +
+	"\x06stored\x18\x03 \x01(\v2\x10.runwire.v1.BlobR\x06stored\"\xb0\x02\n" +
 	"\x17DownloadArtifactRequest\x126\n" +
 	"\bartifact\x18\x01 \x01(\v2\x18.runwire.v1.ArtifactPathH\x00R\bartifact\x12&\n" +
 	"\x04blob\x18\x02 \x01(\v2\x10.runwire.v1.BlobH\x00R\x04blob\x12\x1c\n" +
 	"\tworkspace\x18\x03 \x01(\tR\tworkspace\x12\x16\n" +
 	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x14\n" +
 	"\x05limit\x18\x05 \x01(\x03R\x05limit\x126\n" +
-	"\raccept_codecs\x18\x06 \x03(\x0e2\x11.runwire.v1.CodecR\facceptCodecsB\b\n" +
+	"\raccept_codecs\x18\x06 \x03(\x0e2\x11.runwire.v1.CodecR\facceptCodecs\x12'\n" +
+	"\x0faccept_location\x18\a \x01(\bR\x0eacceptLocationB\b\n" +
 	"\x06source\"S\n" +
 	"\fArtifactPath\x12/\n" +
 	"\x05owner\x18\x01 \x01(\v2\x19.runwire.v1.ArtifactOwnerR\x05owner\x12\x12\n" +
-	"\x04path\x18\x02 \x01(\tR\x04path\"i\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"\x8f\x02\n" +
 	"\x18DownloadArtifactResponse\x12$\n" +
 	"\x04blob\x18\x01 \x01(\v2\x10.runwire.v1.BlobR\x04blob\x12'\n" +
-	"\x05chunk\x18\x02 \x01(\v2\x11.runwire.v1.ChunkR\x05chunk\"\x99\x02\n" +
+	"\x05chunk\x18\x02 \x01(\v2\x11.runwire.v1.ChunkR\x05chunk\x12I\n" +
+	"\blocation\x18\x03 \x01(\v2-.runwire.v1.DownloadArtifactResponse.LocationR\blocation\x1aY\n" +
+	"\bLocation\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12;\n" +
+	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\x99\x02\n" +
 	"\x16CommitArtifactsRequest\x12/\n" +
 	"\x05owner\x18\x01 \x01(\v2\x19.runwire.v1.ArtifactOwnerR\x05owner\x12;\n" +
 	"\x04mode\x18\x02 \x01(\x0e2'.runwire.v1.CommitArtifactsRequest.ModeR\x04mode\x122\n" +
@@ -1924,102 +2005,105 @@ func file_runwire_v1_artifact_service_proto_rawDescGZIP() []byte {
 }
 
 var file_runwire_v1_artifact_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_runwire_v1_artifact_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_runwire_v1_artifact_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_runwire_v1_artifact_service_proto_goTypes = []any{
-	(CommitArtifactsRequest_Mode)(0),       // 0: runwire.v1.CommitArtifactsRequest.Mode
-	(*FindMissingBlobsRequest)(nil),        // 1: runwire.v1.FindMissingBlobsRequest
-	(*FindMissingBlobsResponse)(nil),       // 2: runwire.v1.FindMissingBlobsResponse
-	(*BatchPutBlobsRequest)(nil),           // 3: runwire.v1.BatchPutBlobsRequest
-	(*BatchPutBlobsResponse)(nil),          // 4: runwire.v1.BatchPutBlobsResponse
-	(*BatchGetArtifactsRequest)(nil),       // 5: runwire.v1.BatchGetArtifactsRequest
-	(*BatchGetArtifactsResponse)(nil),      // 6: runwire.v1.BatchGetArtifactsResponse
-	(*UploadBlobRequest)(nil),              // 7: runwire.v1.UploadBlobRequest
-	(*UploadBlobResponse)(nil),             // 8: runwire.v1.UploadBlobResponse
-	(*GetUploadRequest)(nil),               // 9: runwire.v1.GetUploadRequest
-	(*GetUploadResponse)(nil),              // 10: runwire.v1.GetUploadResponse
-	(*DownloadArtifactRequest)(nil),        // 11: runwire.v1.DownloadArtifactRequest
-	(*ArtifactPath)(nil),                   // 12: runwire.v1.ArtifactPath
-	(*DownloadArtifactResponse)(nil),       // 13: runwire.v1.DownloadArtifactResponse
-	(*CommitArtifactsRequest)(nil),         // 14: runwire.v1.CommitArtifactsRequest
-	(*CommitArtifactsResponse)(nil),        // 15: runwire.v1.CommitArtifactsResponse
-	(*ListArtifactsRequest)(nil),           // 16: runwire.v1.ListArtifactsRequest
-	(*ListArtifactsResponse)(nil),          // 17: runwire.v1.ListArtifactsResponse
-	(*DeleteArtifactsRequest)(nil),         // 18: runwire.v1.DeleteArtifactsRequest
-	(*DeleteArtifactsResponse)(nil),        // 19: runwire.v1.DeleteArtifactsResponse
-	(*BatchPutBlobsRequest_Item)(nil),      // 20: runwire.v1.BatchPutBlobsRequest.Item
-	(*BatchPutBlobsResponse_Result)(nil),   // 21: runwire.v1.BatchPutBlobsResponse.Result
-	(*BatchGetArtifactsResponse_Item)(nil), // 22: runwire.v1.BatchGetArtifactsResponse.Item
-	(*UploadBlobRequest_Open)(nil),         // 23: runwire.v1.UploadBlobRequest.Open
-	(*UploadBlobRequest_Finish)(nil),       // 24: runwire.v1.UploadBlobRequest.Finish
-	(*UploadBlobResponse_Opened)(nil),      // 25: runwire.v1.UploadBlobResponse.Opened
-	(*UploadBlobResponse_Progress)(nil),    // 26: runwire.v1.UploadBlobResponse.Progress
-	(*UploadBlobResponse_Stored)(nil),      // 27: runwire.v1.UploadBlobResponse.Stored
-	(*Blob)(nil),                           // 28: runwire.v1.Blob
-	(*ArtifactOwner)(nil),                  // 29: runwire.v1.ArtifactOwner
-	(*Chunk)(nil),                          // 30: runwire.v1.Chunk
-	(*timestamppb.Timestamp)(nil),          // 31: google.protobuf.Timestamp
-	(Codec)(0),                             // 32: runwire.v1.Codec
-	(*Artifact)(nil),                       // 33: runwire.v1.Artifact
-	(*Fault)(nil),                          // 34: runwire.v1.Fault
+	(CommitArtifactsRequest_Mode)(0),          // 0: runwire.v1.CommitArtifactsRequest.Mode
+	(*FindMissingBlobsRequest)(nil),           // 1: runwire.v1.FindMissingBlobsRequest
+	(*FindMissingBlobsResponse)(nil),          // 2: runwire.v1.FindMissingBlobsResponse
+	(*BatchPutBlobsRequest)(nil),              // 3: runwire.v1.BatchPutBlobsRequest
+	(*BatchPutBlobsResponse)(nil),             // 4: runwire.v1.BatchPutBlobsResponse
+	(*BatchGetArtifactsRequest)(nil),          // 5: runwire.v1.BatchGetArtifactsRequest
+	(*BatchGetArtifactsResponse)(nil),         // 6: runwire.v1.BatchGetArtifactsResponse
+	(*UploadBlobRequest)(nil),                 // 7: runwire.v1.UploadBlobRequest
+	(*UploadBlobResponse)(nil),                // 8: runwire.v1.UploadBlobResponse
+	(*GetUploadRequest)(nil),                  // 9: runwire.v1.GetUploadRequest
+	(*GetUploadResponse)(nil),                 // 10: runwire.v1.GetUploadResponse
+	(*DownloadArtifactRequest)(nil),           // 11: runwire.v1.DownloadArtifactRequest
+	(*ArtifactPath)(nil),                      // 12: runwire.v1.ArtifactPath
+	(*DownloadArtifactResponse)(nil),          // 13: runwire.v1.DownloadArtifactResponse
+	(*CommitArtifactsRequest)(nil),            // 14: runwire.v1.CommitArtifactsRequest
+	(*CommitArtifactsResponse)(nil),           // 15: runwire.v1.CommitArtifactsResponse
+	(*ListArtifactsRequest)(nil),              // 16: runwire.v1.ListArtifactsRequest
+	(*ListArtifactsResponse)(nil),             // 17: runwire.v1.ListArtifactsResponse
+	(*DeleteArtifactsRequest)(nil),            // 18: runwire.v1.DeleteArtifactsRequest
+	(*DeleteArtifactsResponse)(nil),           // 19: runwire.v1.DeleteArtifactsResponse
+	(*BatchPutBlobsRequest_Item)(nil),         // 20: runwire.v1.BatchPutBlobsRequest.Item
+	(*BatchPutBlobsResponse_Result)(nil),      // 21: runwire.v1.BatchPutBlobsResponse.Result
+	(*BatchGetArtifactsResponse_Item)(nil),    // 22: runwire.v1.BatchGetArtifactsResponse.Item
+	(*UploadBlobRequest_Open)(nil),            // 23: runwire.v1.UploadBlobRequest.Open
+	(*UploadBlobRequest_Finish)(nil),          // 24: runwire.v1.UploadBlobRequest.Finish
+	(*UploadBlobResponse_Opened)(nil),         // 25: runwire.v1.UploadBlobResponse.Opened
+	(*UploadBlobResponse_Progress)(nil),       // 26: runwire.v1.UploadBlobResponse.Progress
+	(*UploadBlobResponse_Stored)(nil),         // 27: runwire.v1.UploadBlobResponse.Stored
+	(*DownloadArtifactResponse_Location)(nil), // 28: runwire.v1.DownloadArtifactResponse.Location
+	(*Blob)(nil),                  // 29: runwire.v1.Blob
+	(*ArtifactOwner)(nil),         // 30: runwire.v1.ArtifactOwner
+	(*Chunk)(nil),                 // 31: runwire.v1.Chunk
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(Codec)(0),                    // 33: runwire.v1.Codec
+	(*Artifact)(nil),              // 34: runwire.v1.Artifact
+	(*Fault)(nil),                 // 35: runwire.v1.Fault
 }
 var file_runwire_v1_artifact_service_proto_depIdxs = []int32{
-	28, // 0: runwire.v1.FindMissingBlobsRequest.blobs:type_name -> runwire.v1.Blob
-	28, // 1: runwire.v1.FindMissingBlobsResponse.missing:type_name -> runwire.v1.Blob
+	29, // 0: runwire.v1.FindMissingBlobsRequest.blobs:type_name -> runwire.v1.Blob
+	29, // 1: runwire.v1.FindMissingBlobsResponse.missing:type_name -> runwire.v1.Blob
 	20, // 2: runwire.v1.BatchPutBlobsRequest.items:type_name -> runwire.v1.BatchPutBlobsRequest.Item
 	21, // 3: runwire.v1.BatchPutBlobsResponse.results:type_name -> runwire.v1.BatchPutBlobsResponse.Result
-	29, // 4: runwire.v1.BatchGetArtifactsRequest.owner:type_name -> runwire.v1.ArtifactOwner
+	30, // 4: runwire.v1.BatchGetArtifactsRequest.owner:type_name -> runwire.v1.ArtifactOwner
 	22, // 5: runwire.v1.BatchGetArtifactsResponse.items:type_name -> runwire.v1.BatchGetArtifactsResponse.Item
 	23, // 6: runwire.v1.UploadBlobRequest.open:type_name -> runwire.v1.UploadBlobRequest.Open
-	30, // 7: runwire.v1.UploadBlobRequest.chunk:type_name -> runwire.v1.Chunk
+	31, // 7: runwire.v1.UploadBlobRequest.chunk:type_name -> runwire.v1.Chunk
 	24, // 8: runwire.v1.UploadBlobRequest.finish:type_name -> runwire.v1.UploadBlobRequest.Finish
 	25, // 9: runwire.v1.UploadBlobResponse.opened:type_name -> runwire.v1.UploadBlobResponse.Opened
 	26, // 10: runwire.v1.UploadBlobResponse.progress:type_name -> runwire.v1.UploadBlobResponse.Progress
 	27, // 11: runwire.v1.UploadBlobResponse.stored:type_name -> runwire.v1.UploadBlobResponse.Stored
-	31, // 12: runwire.v1.GetUploadResponse.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 13: runwire.v1.GetUploadResponse.stored:type_name -> runwire.v1.Blob
+	32, // 12: runwire.v1.GetUploadResponse.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 13: runwire.v1.GetUploadResponse.stored:type_name -> runwire.v1.Blob
 	12, // 14: runwire.v1.DownloadArtifactRequest.artifact:type_name -> runwire.v1.ArtifactPath
-	28, // 15: runwire.v1.DownloadArtifactRequest.blob:type_name -> runwire.v1.Blob
-	32, // 16: runwire.v1.DownloadArtifactRequest.accept_codecs:type_name -> runwire.v1.Codec
-	29, // 17: runwire.v1.ArtifactPath.owner:type_name -> runwire.v1.ArtifactOwner
-	28, // 18: runwire.v1.DownloadArtifactResponse.blob:type_name -> runwire.v1.Blob
-	30, // 19: runwire.v1.DownloadArtifactResponse.chunk:type_name -> runwire.v1.Chunk
-	29, // 20: runwire.v1.CommitArtifactsRequest.owner:type_name -> runwire.v1.ArtifactOwner
-	0,  // 21: runwire.v1.CommitArtifactsRequest.mode:type_name -> runwire.v1.CommitArtifactsRequest.Mode
-	33, // 22: runwire.v1.CommitArtifactsRequest.artifacts:type_name -> runwire.v1.Artifact
-	29, // 23: runwire.v1.ListArtifactsRequest.owner:type_name -> runwire.v1.ArtifactOwner
-	33, // 24: runwire.v1.ListArtifactsResponse.artifacts:type_name -> runwire.v1.Artifact
-	29, // 25: runwire.v1.DeleteArtifactsRequest.owner:type_name -> runwire.v1.ArtifactOwner
-	28, // 26: runwire.v1.BatchPutBlobsRequest.Item.blob:type_name -> runwire.v1.Blob
-	34, // 27: runwire.v1.BatchPutBlobsResponse.Result.fault:type_name -> runwire.v1.Fault
-	28, // 28: runwire.v1.BatchGetArtifactsResponse.Item.blob:type_name -> runwire.v1.Blob
-	34, // 29: runwire.v1.BatchGetArtifactsResponse.Item.fault:type_name -> runwire.v1.Fault
-	28, // 30: runwire.v1.UploadBlobRequest.Open.blob:type_name -> runwire.v1.Blob
-	28, // 31: runwire.v1.UploadBlobRequest.Finish.blob:type_name -> runwire.v1.Blob
-	31, // 32: runwire.v1.UploadBlobResponse.Opened.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 33: runwire.v1.UploadBlobResponse.Stored.blob:type_name -> runwire.v1.Blob
-	1,  // 34: runwire.v1.ArtifactService.FindMissingBlobs:input_type -> runwire.v1.FindMissingBlobsRequest
-	3,  // 35: runwire.v1.ArtifactService.BatchPutBlobs:input_type -> runwire.v1.BatchPutBlobsRequest
-	5,  // 36: runwire.v1.ArtifactService.BatchGetArtifacts:input_type -> runwire.v1.BatchGetArtifactsRequest
-	7,  // 37: runwire.v1.ArtifactService.UploadBlob:input_type -> runwire.v1.UploadBlobRequest
-	9,  // 38: runwire.v1.ArtifactService.GetUpload:input_type -> runwire.v1.GetUploadRequest
-	11, // 39: runwire.v1.ArtifactService.DownloadArtifact:input_type -> runwire.v1.DownloadArtifactRequest
-	14, // 40: runwire.v1.ArtifactService.CommitArtifacts:input_type -> runwire.v1.CommitArtifactsRequest
-	16, // 41: runwire.v1.ArtifactService.ListArtifacts:input_type -> runwire.v1.ListArtifactsRequest
-	18, // 42: runwire.v1.ArtifactService.DeleteArtifacts:input_type -> runwire.v1.DeleteArtifactsRequest
-	2,  // 43: runwire.v1.ArtifactService.FindMissingBlobs:output_type -> runwire.v1.FindMissingBlobsResponse
-	4,  // 44: runwire.v1.ArtifactService.BatchPutBlobs:output_type -> runwire.v1.BatchPutBlobsResponse
-	6,  // 45: runwire.v1.ArtifactService.BatchGetArtifacts:output_type -> runwire.v1.BatchGetArtifactsResponse
-	8,  // 46: runwire.v1.ArtifactService.UploadBlob:output_type -> runwire.v1.UploadBlobResponse
-	10, // 47: runwire.v1.ArtifactService.GetUpload:output_type -> runwire.v1.GetUploadResponse
-	13, // 48: runwire.v1.ArtifactService.DownloadArtifact:output_type -> runwire.v1.DownloadArtifactResponse
-	15, // 49: runwire.v1.ArtifactService.CommitArtifacts:output_type -> runwire.v1.CommitArtifactsResponse
-	17, // 50: runwire.v1.ArtifactService.ListArtifacts:output_type -> runwire.v1.ListArtifactsResponse
-	19, // 51: runwire.v1.ArtifactService.DeleteArtifacts:output_type -> runwire.v1.DeleteArtifactsResponse
-	43, // [43:52] is the sub-list for method output_type
-	34, // [34:43] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	29, // 15: runwire.v1.DownloadArtifactRequest.blob:type_name -> runwire.v1.Blob
+	33, // 16: runwire.v1.DownloadArtifactRequest.accept_codecs:type_name -> runwire.v1.Codec
+	30, // 17: runwire.v1.ArtifactPath.owner:type_name -> runwire.v1.ArtifactOwner
+	29, // 18: runwire.v1.DownloadArtifactResponse.blob:type_name -> runwire.v1.Blob
+	31, // 19: runwire.v1.DownloadArtifactResponse.chunk:type_name -> runwire.v1.Chunk
+	28, // 20: runwire.v1.DownloadArtifactResponse.location:type_name -> runwire.v1.DownloadArtifactResponse.Location
+	30, // 21: runwire.v1.CommitArtifactsRequest.owner:type_name -> runwire.v1.ArtifactOwner
+	0,  // 22: runwire.v1.CommitArtifactsRequest.mode:type_name -> runwire.v1.CommitArtifactsRequest.Mode
+	34, // 23: runwire.v1.CommitArtifactsRequest.artifacts:type_name -> runwire.v1.Artifact
+	30, // 24: runwire.v1.ListArtifactsRequest.owner:type_name -> runwire.v1.ArtifactOwner
+	34, // 25: runwire.v1.ListArtifactsResponse.artifacts:type_name -> runwire.v1.Artifact
+	30, // 26: runwire.v1.DeleteArtifactsRequest.owner:type_name -> runwire.v1.ArtifactOwner
+	29, // 27: runwire.v1.BatchPutBlobsRequest.Item.blob:type_name -> runwire.v1.Blob
+	35, // 28: runwire.v1.BatchPutBlobsResponse.Result.fault:type_name -> runwire.v1.Fault
+	29, // 29: runwire.v1.BatchGetArtifactsResponse.Item.blob:type_name -> runwire.v1.Blob
+	35, // 30: runwire.v1.BatchGetArtifactsResponse.Item.fault:type_name -> runwire.v1.Fault
+	29, // 31: runwire.v1.UploadBlobRequest.Open.blob:type_name -> runwire.v1.Blob
+	29, // 32: runwire.v1.UploadBlobRequest.Finish.blob:type_name -> runwire.v1.Blob
+	32, // 33: runwire.v1.UploadBlobResponse.Opened.expire_time:type_name -> google.protobuf.Timestamp
+	29, // 34: runwire.v1.UploadBlobResponse.Stored.blob:type_name -> runwire.v1.Blob
+	32, // 35: runwire.v1.DownloadArtifactResponse.Location.expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 36: runwire.v1.ArtifactService.FindMissingBlobs:input_type -> runwire.v1.FindMissingBlobsRequest
+	3,  // 37: runwire.v1.ArtifactService.BatchPutBlobs:input_type -> runwire.v1.BatchPutBlobsRequest
+	5,  // 38: runwire.v1.ArtifactService.BatchGetArtifacts:input_type -> runwire.v1.BatchGetArtifactsRequest
+	7,  // 39: runwire.v1.ArtifactService.UploadBlob:input_type -> runwire.v1.UploadBlobRequest
+	9,  // 40: runwire.v1.ArtifactService.GetUpload:input_type -> runwire.v1.GetUploadRequest
+	11, // 41: runwire.v1.ArtifactService.DownloadArtifact:input_type -> runwire.v1.DownloadArtifactRequest
+	14, // 42: runwire.v1.ArtifactService.CommitArtifacts:input_type -> runwire.v1.CommitArtifactsRequest
+	16, // 43: runwire.v1.ArtifactService.ListArtifacts:input_type -> runwire.v1.ListArtifactsRequest
+	18, // 44: runwire.v1.ArtifactService.DeleteArtifacts:input_type -> runwire.v1.DeleteArtifactsRequest
+	2,  // 45: runwire.v1.ArtifactService.FindMissingBlobs:output_type -> runwire.v1.FindMissingBlobsResponse
+	4,  // 46: runwire.v1.ArtifactService.BatchPutBlobs:output_type -> runwire.v1.BatchPutBlobsResponse
+	6,  // 47: runwire.v1.ArtifactService.BatchGetArtifacts:output_type -> runwire.v1.BatchGetArtifactsResponse
+	8,  // 48: runwire.v1.ArtifactService.UploadBlob:output_type -> runwire.v1.UploadBlobResponse
+	10, // 49: runwire.v1.ArtifactService.GetUpload:output_type -> runwire.v1.GetUploadResponse
+	13, // 50: runwire.v1.ArtifactService.DownloadArtifact:output_type -> runwire.v1.DownloadArtifactResponse
+	15, // 51: runwire.v1.ArtifactService.CommitArtifacts:output_type -> runwire.v1.CommitArtifactsResponse
+	17, // 52: runwire.v1.ArtifactService.ListArtifacts:output_type -> runwire.v1.ListArtifactsResponse
+	19, // 53: runwire.v1.ArtifactService.DeleteArtifacts:output_type -> runwire.v1.DeleteArtifactsResponse
+	45, // [45:54] is the sub-list for method output_type
+	36, // [36:45] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_runwire_v1_artifact_service_proto_init() }
@@ -2049,7 +2133,7 @@ func file_runwire_v1_artifact_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_runwire_v1_artifact_service_proto_rawDesc), len(file_runwire_v1_artifact_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -12,7 +12,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runwire import _artifact_chunk, _artifact_get, _artifact_put, _artifact_verify
+from runwire import (
+    _artifact_chunk,
+    _artifact_direct,
+    _artifact_get,
+    _artifact_put,
+    _artifact_verify,
+)
 from runwire._artifact_commit import in_messages
 from runwire._artifact_parallel import Progress
 from runwire._artifact_path import normal
@@ -67,6 +73,7 @@ class Artifacts:
     def __init__(self, caller: Caller):
         self._caller = caller
         self._takes_zstd: bool | None = None
+        self._may_go_direct = not caller.connection.is_local
 
     # Whole transfers ------------------------------------------------------------
 
@@ -301,9 +308,22 @@ class Artifacts:
     def _opener(self, owner: ArtifactOwner) -> _artifact_get.Open:
         def open_at(path: str, offset: int) -> Download:
             source = ArtifactPath(owner=owner, path=path)
-            return self._download(DownloadArtifactRequest(artifact=source, offset=offset))
+            request = DownloadArtifactRequest(artifact=source, offset=offset)
+            request.accept_location = self._may_go_direct
+            return self._download(request)
 
         return open_at
+
+    def _read_direct(self, url: str, offset: int) -> Iterator[bytes]:
+        """Where no byte comes, the blob store cannot be reached from here: never again."""
+        is_reached = False
+        try:
+            for data in _artifact_direct.read(url, offset):
+                is_reached = True
+                yield data
+        except UnavailableError:
+            self._may_go_direct = is_reached
+            raise
 
     def _in(self, workspace: str) -> str:
         return workspace or self._caller.workspace
@@ -327,7 +347,8 @@ class Artifacts:
     def _download(self, request: DownloadArtifactRequest) -> Download:
         if self._is_worth_packing():
             request.accept_codecs.append(CODEC_ZSTD)
-        return Download(self._caller.stream(ArtifactServiceStub, "DownloadArtifact", request))
+        responses = self._caller.stream(ArtifactServiceStub, "DownloadArtifact", request)
+        return Download(responses, lambda url: self._read_direct(url, request.offset))
 
     def takes_zstd(self) -> bool:
         """Whether to pack chunks for this server: asked of it once."""
@@ -348,13 +369,20 @@ class Artifacts:
 class Download:
     """Bytes on their way: iterate, or ``read``. ``blob`` tells digest and size of the whole."""
 
-    def __init__(self, responses: Generator[DownloadArtifactResponse]):
-        self._responses = responses
+    def __init__(
+        self,
+        responses: Generator[DownloadArtifactResponse],
+        read_direct: Callable[[str], Iterator[bytes]],
+    ):
+        self._responses, self._read_direct = responses, read_direct
         self._first: DownloadArtifactResponse = next(responses)
         self.blob = self._first.blob
 
     def __iter__(self) -> Iterator[bytes]:
         """In the order of offsets. Raises ``RunwireError`` where a chunk is not as it was sent."""
+        if self._first.HasField("location"):
+            yield from self._read_direct(self._first.location.url)
+            return
         offset: int | None = None
         for response in chain([self._first], self._responses):
             if response.HasField("chunk"):

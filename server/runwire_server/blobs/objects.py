@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from fsspec import AbstractFileSystem
+
 from runwire_server.blobs.store import (
     BlobStore,
     Entry,
@@ -59,6 +61,14 @@ class ObjectStore(BlobStore):
         if len(data) != end - start:
             raise StorageUnavailable(f"blob {key} is shorter than it was")
         return data
+
+    @property
+    def can_sign(self) -> bool:
+        return type(self._fs).sign is not AbstractFileSystem.sign
+
+    def sign(self, key: str, expire_s: int) -> str:
+        with translated():
+            return str(self._fs.sign(self.path(key), expiration=expire_s))
 
     def stat(self, key: str) -> int | None:
         with translated():

@@ -28,6 +28,8 @@ def connect() -> Any:
         skip_instance_cache=True,
         use_listings_cache=False,
         config_kwargs={
+            # Signed URLs would be of version 2 else, which buckets made since 2020 refuse.
+            "signature_version": "s3v4",
             "connect_timeout": 10,
             "read_timeout": 60,
             "max_pool_connections": 64,

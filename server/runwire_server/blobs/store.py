@@ -102,6 +102,15 @@ class BlobStore(ABC):
         with ThreadPoolExecutor(WRITERS, thread_name_prefix="blobs") as pool:
             return dict(zip(sizes, pool.map(read, sizes), strict=True))
 
+    @property
+    def can_sign(self) -> bool:
+        """Whether ``sign`` can be asked."""
+        return False
+
+    def sign(self, key: str, expire_s: int) -> str:
+        """A URL that reads the bytes under a key for so many seconds, without us."""
+        raise NotImplementedError
+
     @abstractmethod
     def stat(self, key: str) -> int | None:
         """The size in bytes, or None where there is nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import grpc
@@ -46,8 +47,11 @@ Context = grpc.ServicerContext
 
 
 class ArtifactService(ArtifactServiceServicer):
-    def __init__(self, db: Database, blobs: BlobStore, limits: Limits):
+    """``direct_s``: how long a signed URL of the blob store is good for; 0: none is given out."""
+
+    def __init__(self, db: Database, blobs: BlobStore, limits: Limits, direct_s: int = 0):
         self._db, self._blobs, self._limits = db, blobs, limits
+        self._direct_s = direct_s
 
     def FindMissingBlobs(
         self, request: FindMissingBlobsRequest, context: Context
@@ -88,10 +92,14 @@ class ArtifactService(ArtifactServiceServicer):
             small = small_blob.find(tx, workspace, [found.digest])
             generation = blob.generations(tx, workspace, [found.digest])[found.digest]
         offset, size = _range(request, found.size_bytes)
+        key = blob_key(workspace, found.digest, generation)
         if small:
             blocks = iter([small[found.digest][offset : offset + size]] if size else [])
+        elif self._direct_s and request.accept_location:
+            yield DownloadArtifactResponse(blob=found, location=self._location(key))
+            return
         else:
-            blocks = self._blobs.stream(blob_key(workspace, found.digest, generation), offset, size)
+            blocks = self._blobs.stream(key, offset, size)
         response = DownloadArtifactResponse(blob=found)
         for start, data in chunks.split(blocks, offset, self._limits.blob_chunk_bytes):
             chunks.fill(response.chunk, start, data, request.accept_codecs)
@@ -99,6 +107,12 @@ class ArtifactService(ArtifactServiceServicer):
             response = DownloadArtifactResponse()
         if response.HasField("blob"):  # no bytes: an empty blob or range
             yield response
+
+    def _location(self, key: str) -> DownloadArtifactResponse.Location:
+        location = DownloadArtifactResponse.Location()
+        location.expire_time.FromSeconds(int(time.time()) + self._direct_s)
+        location.url = self._blobs.sign(key, self._direct_s)
+        return location
 
     def CommitArtifacts(
         self, request_iterator: Iterator[CommitArtifactsRequest], context: Context

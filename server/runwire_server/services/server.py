@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import runwire
 from grpc import ServicerContext
 from runwire.v1.server_service_pb2 import GetServerInfoRequest, GetServerInfoResponse
@@ -19,12 +21,15 @@ FEATURES = (
     "runs.watch",
     "models.watch",
 )
+# Where the settings and the blob store allow it.
+DIRECT = "artifacts.direct"
 
 
 class ServerService(ServerServiceServicer):
     """Endpoints are filled in by the transport, which alone knows its ports."""
 
-    def __init__(self) -> None:
+    def __init__(self, features: Sequence[str] = FEATURES) -> None:
+        self._features = features
         self.grpc_endpoint = ""
         self.web_endpoint = ""
 
@@ -37,7 +42,7 @@ class ServerService(ServerServiceServicer):
         """The same for the web port, which has no gRPC context."""
         return GetServerInfoResponse(
             version=runwire.__version__,
-            features=FEATURES,
+            features=self._features,
             limits=LIMITS,
             grpc_endpoint=self.grpc_endpoint,
             web_endpoint=self.web_endpoint,

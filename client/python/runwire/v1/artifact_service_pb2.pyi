@@ -150,20 +150,22 @@ class GetUploadResponse(_message.Message):
     def __init__(self, committed_size: _Optional[int] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., stored: _Optional[_Union[_artifact_pb2.Blob, _Mapping]] = ...) -> None: ...
 
 class DownloadArtifactRequest(_message.Message):
-    __slots__ = ("artifact", "blob", "workspace", "offset", "limit", "accept_codecs")
+    __slots__ = ("artifact", "blob", "workspace", "offset", "limit", "accept_codecs", "accept_location")
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     BLOB_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     ACCEPT_CODECS_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_LOCATION_FIELD_NUMBER: _ClassVar[int]
     artifact: ArtifactPath
     blob: _artifact_pb2.Blob
     workspace: str
     offset: int
     limit: int
     accept_codecs: _containers.RepeatedScalarFieldContainer[_artifact_pb2.Codec]
-    def __init__(self, artifact: _Optional[_Union[ArtifactPath, _Mapping]] = ..., blob: _Optional[_Union[_artifact_pb2.Blob, _Mapping]] = ..., workspace: _Optional[str] = ..., offset: _Optional[int] = ..., limit: _Optional[int] = ..., accept_codecs: _Optional[_Iterable[_Union[_artifact_pb2.Codec, str]]] = ...) -> None: ...
+    accept_location: bool
+    def __init__(self, artifact: _Optional[_Union[ArtifactPath, _Mapping]] = ..., blob: _Optional[_Union[_artifact_pb2.Blob, _Mapping]] = ..., workspace: _Optional[str] = ..., offset: _Optional[int] = ..., limit: _Optional[int] = ..., accept_codecs: _Optional[_Iterable[_Union[_artifact_pb2.Codec, str]]] = ..., accept_location: bool = ...) -> None: ...
 
 class ArtifactPath(_message.Message):
     __slots__ = ("owner", "path")
@@ -174,12 +176,21 @@ class ArtifactPath(_message.Message):
     def __init__(self, owner: _Optional[_Union[_artifact_pb2.ArtifactOwner, _Mapping]] = ..., path: _Optional[str] = ...) -> None: ...
 
 class DownloadArtifactResponse(_message.Message):
-    __slots__ = ("blob", "chunk")
+    __slots__ = ("blob", "chunk", "location")
+    class Location(_message.Message):
+        __slots__ = ("url", "expire_time")
+        URL_FIELD_NUMBER: _ClassVar[int]
+        EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+        url: str
+        expire_time: _timestamp_pb2.Timestamp
+        def __init__(self, url: _Optional[str] = ..., expire_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
     BLOB_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    LOCATION_FIELD_NUMBER: _ClassVar[int]
     blob: _artifact_pb2.Blob
     chunk: _artifact_pb2.Chunk
-    def __init__(self, blob: _Optional[_Union[_artifact_pb2.Blob, _Mapping]] = ..., chunk: _Optional[_Union[_artifact_pb2.Chunk, _Mapping]] = ...) -> None: ...
+    location: DownloadArtifactResponse.Location
+    def __init__(self, blob: _Optional[_Union[_artifact_pb2.Blob, _Mapping]] = ..., chunk: _Optional[_Union[_artifact_pb2.Chunk, _Mapping]] = ..., location: _Optional[_Union[DownloadArtifactResponse.Location, _Mapping]] = ...) -> None: ...
 
 class CommitArtifactsRequest(_message.Message):
     __slots__ = ("owner", "mode", "artifacts", "request_id")

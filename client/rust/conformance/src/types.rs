@@ -45,6 +45,7 @@ types! {
     "runwire.v1.DownloadArtifactRequest" DownloadArtifactRequest,
     "runwire.v1.ArtifactPath" ArtifactPath,
     "runwire.v1.DownloadArtifactResponse" DownloadArtifactResponse,
+    "runwire.v1.DownloadArtifactResponse.Location" download_artifact_response::Location,
     "runwire.v1.CommitArtifactsRequest" CommitArtifactsRequest,
     "runwire.v1.CommitArtifactsResponse" CommitArtifactsResponse,
     "runwire.v1.ListArtifactsRequest" ListArtifactsRequest,

@@ -376,6 +376,10 @@ pub struct DownloadArtifactRequest {
     /// What the caller can unpack besides plain bytes.
     #[prost(enumeration="Codec", repeated, tag="6")]
     pub accept_codecs: ::prost::alloc::vec::Vec<i32>,
+    /// The caller would fetch the bytes from the blob store itself. A server that tells the feature
+    /// "artifacts.direct" may then answer with a location; others send the bytes as ever.
+    #[prost(bool, tag="7")]
+    pub accept_location: bool,
     /// Required.
     #[prost(oneof="download_artifact_request::Source", tags="1, 2")]
     pub source: ::core::option::Option<download_artifact_request::Source>,
@@ -403,7 +407,7 @@ pub struct ArtifactPath {
     #[prost(string, tag="2")]
     pub path: ::prost::alloc::string::String,
 }
-/// One stretch of the bytes.
+/// One stretch of the bytes, or where they are.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DownloadArtifactResponse {
     /// The whole blob's digest and size; in the first message only.
@@ -412,6 +416,23 @@ pub struct DownloadArtifactResponse {
     /// Unset where there are no bytes: an empty blob or range.
     #[prost(message, optional, tag="2")]
     pub chunk: ::core::option::Option<Chunk>,
+    /// In the first message, which is then the only one. Only with accept_location.
+    #[prost(message, optional, tag="3")]
+    pub location: ::core::option::Option<download_artifact_response::Location>,
+}
+/// Nested message and enum types in `DownloadArtifactResponse`.
+pub mod download_artifact_response {
+    /// Where the store itself gives out the whole blob, over HTTP and by range.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Location {
+        /// https, or http where the store has no TLS. It carries its own right to read: keep it out of
+        /// logs.
+        #[prost(string, tag="1")]
+        pub url: ::prost::alloc::string::String,
+        /// From when on the store may refuse it.
+        #[prost(message, optional, tag="2")]
+        pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    }
 }
 /// Part of a commit.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -30,6 +30,7 @@ def app(
 ) -> Iterator[App]:
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")  # no proxy stands between us and loopback
     with (
         s3.bucket() as bucket,
         sqlite.database(tmp_path / "metadata") as url,

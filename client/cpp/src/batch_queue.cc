@@ -196,12 +196,13 @@ void BatchQueue::close(const std::optional<Error>& error) {
 
 std::shared_ptr<Batch> BatchQueue::next(const Guard& guard, std::int64_t sequence,
                                         Steady::time_point now) {
-  if (sequence == sequence_ && due(guard) <= now) seal();
+  if (sequence == sequence_ && due(guard, sequence) <= now) seal();
   const auto place = static_cast<std::size_t>(sequence - acknowledged_);
   return place < sealed_.size() ? sealed_[place] : nullptr;
 }
 
-Steady::time_point BatchQueue::due(const Guard& /*locked*/) const {
+Steady::time_point BatchQueue::due(const Guard& /*locked*/, std::int64_t sequence) const {
+  if (sequence < sequence_) return Steady::time_point::min();
   return open_.batch().is_empty() ? Steady::time_point::max()
                                   : open_since_ + options_.flush_interval;
 }

@@ -46,8 +46,9 @@ class BatchQueue {
 
   // The batch after this sequence; the open one is sealed where it has waited long enough.
   std::shared_ptr<Batch> next(const Guard&, std::int64_t sequence, Steady::time_point now);
-  // When the open batch has waited long enough; max() where it is empty.
-  Steady::time_point due(const Guard&) const;
+  // When the batch after this sequence is to go: one that is sealed, at once; the open one, when it
+  // has waited long enough; max() where there is none.
+  Steady::time_point due(const Guard&, std::int64_t sequence) const;
   std::int64_t acknowledged(const Guard&) const { return acknowledged_; }
   // Bytes of the batches up to this sequence that are not acknowledged.
   std::size_t bytes_up_to(const Guard&, std::int64_t sequence) const;

@@ -39,7 +39,9 @@ void BatchStream::run(const Cancellation& stop) {
   auto guard = queue_.guard();
   while (!is_done_) {
     const auto now = Steady::now();
-    if (is_silent(guard, now)) fail(Error(Code::kUnavailable, "the server is silent"));
+    if (is_owed(guard) && heard_at_ + kSilence <= now) {
+      fail(Error(Code::kUnavailable, "the server is silent"));
+    }
     bool has_acted = false;
     try {
       has_acted = act(guard, now);
@@ -142,18 +144,20 @@ bool BatchStream::is_under_way(const BatchQueue::Guard& guard) const {
   return sent_ > queue_.acknowledged(guard);
 }
 
-bool BatchStream::is_silent(const BatchQueue::Guard& guard, Steady::time_point now) const {
-  if (failure_ || now < heard_at_ + kSilence) return false;
-  return !opened_ || half_closed_ || is_under_way(guard);
+// Whether the server owes a word.
+bool BatchStream::is_owed(const BatchQueue::Guard& guard) const {
+  return !failure_ && (!opened_ || half_closed_ || is_under_way(guard));
 }
 
+// Never a time that has passed where act() would do nothing: run() would not wait.
 Steady::time_point BatchStream::next_time(const BatchQueue::Guard& guard) const {
-  auto time = Steady::now() + kHeartbeat;  // at least: the conditions of is_silent change, too
-  if (is_writing_ || !opened_) return std::min(time, heard_at_ + kSilence);
+  auto time = Steady::now() + kHeartbeat;  // at least
+  if (is_owed(guard)) time = std::min(time, heard_at_ + kSilence);
+  if (is_writing_ || !is_reading_ || !opened_ || half_closed_ || failure_) return time;
   time = std::min(time, sent_at_ + kHeartbeat);
   if (may_send(guard)) {
     const auto pause = sent_at_ + interval(queue_.advice(guard));
-    time = std::min(time, std::max(queue_.due(guard), pause));
+    time = std::min(time, std::max(queue_.due(guard, sent_), pause));
   }
   return time;
 }

@@ -44,7 +44,7 @@ class BatchStream final
   void half_close(BatchQueue::Guard& guard);
   bool may_send(const BatchQueue::Guard& guard) const;
   bool is_under_way(const BatchQueue::Guard& guard) const;
-  bool is_silent(const BatchQueue::Guard& guard, Steady::time_point now) const;
+  bool is_owed(const BatchQueue::Guard& guard) const;
   Steady::time_point next_time(const BatchQueue::Guard& guard) const;
   void hear(const BatchQueue::Guard& guard);
   void hear_opened(const BatchQueue::Guard& guard, const v1::StreamBatchesResponse::Opened& opened);

@@ -96,7 +96,7 @@ void Delivery::send_one() {
   std::shared_ptr<Batch> batch;
   while ((batch = queue_.next(guard, acknowledged, Steady::now())) == nullptr &&
          Steady::now() < until && !queue_.is_over(guard) && !stop_.is_cancelled()) {
-    queue_.changed().wait_until(guard, std::min(until, queue_.due(guard)));
+    queue_.changed().wait_until(guard, std::min(until, queue_.due(guard, acknowledged)));
   }
   if (queue_.is_over(guard) || (batch == nullptr && Steady::now() >= streams_from_)) return;
   v1::LogBatchRequest request;

@@ -68,8 +68,9 @@ TEST(BatchQueue, WaitsForTheFlushIntervalBeforeItSeals) {
   add(queue, {{"a", 1}});
   const auto guard = queue.guard();
   EXPECT_EQ(queue.next(guard, 0, Steady::now()), nullptr);
-  EXPECT_NE(queue.next(guard, 0, queue.due(guard)), nullptr);
-  EXPECT_EQ(queue.due(guard), Steady::time_point::max());
+  EXPECT_NE(queue.next(guard, 0, queue.due(guard, 0)), nullptr);
+  EXPECT_EQ(queue.due(guard, 0), Steady::time_point::min());
+  EXPECT_EQ(queue.due(guard, 1), Steady::time_point::max());
 }
 
 TEST(BatchQueue, WithoutRoomDropsTheNewestAndCounts) {

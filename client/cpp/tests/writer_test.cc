@@ -182,6 +182,17 @@ TEST(Writer, HeedsTheServersSizeAndWindow) {
   EXPECT_LE(server.metrics.largest_batch(), 20'100);
 }
 
+TEST(Writer, KeepsTheServersPaceAndGoesOnByItself) {
+  FakeServer server;
+  server.metrics.advice.mutable_min_interval()->set_nanos(5'000'000);
+  auto options = small_batches();
+  options.flush_interval = std::chrono::hours(1);
+  auto writer = Client(server.uri()).writer("run", options);
+  log_series(writer, 20'000);
+  writer.close(std::chrono::seconds(14));  // a heartbeat would be the next to wake it
+  expect_series(server, 20'000);
+}
+
 TEST(Writer, IsEndedByItsDestructor) {
   FakeServer server;
   {

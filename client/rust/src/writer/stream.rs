@@ -138,7 +138,10 @@ impl Delivery {
 
     /// When there is something to do, if nothing happens before.
     fn wake_at(&self, sending: &Sending) -> Instant {
-        let mut times = vec![sending.sent_at + HEARTBEAT];
+        let mut times = Vec::with_capacity(3);
+        if sending.requests.is_some() {
+            times.push(sending.sent_at + HEARTBEAT);
+        }
         let waits = sending.sent > self.outbox.committed();
         if waits || sending.requests.is_none() {
             times.push(sending.heard_at + self.caller.timeout);

@@ -243,7 +243,7 @@ class S3:
         host, port = self._server.get_host_and_port()
         self._endpoint = f"http://{host}:{port}"
         self._count = 0
-        self.environment = {
+        self._environment = {
             "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -254,12 +254,15 @@ class S3:
 
     @contextmanager
     def bucket(self) -> Iterator[str]:
-        """A bucket of its own, and a prefix in it."""
+        """A bucket of its own, and a prefix in it; the environment leads there meanwhile."""
         self._count += 1
         name = f"bucket-{self._count}"
         self._ask("PUT", name)
         try:
-            yield f"s3://{name}/runwire"
+            with pytest.MonkeyPatch.context() as patch:
+                for variable, value in self._environment.items():
+                    patch.setenv(variable, value)
+                yield f"s3://{name}/runwire"
         finally:
             self._ask("POST", "moto-api/reset")  # objects are kept in memory: give it back
 

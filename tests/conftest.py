@@ -116,9 +116,7 @@ def _blobs(request: pytest.FixtureRequest, kind: str, folder: Path) -> Iterator[
         yield str(folder / "metadata" / "runwire.blobs")  # where local mode has it, too
         return
     server: backends.S3 = request.getfixturevalue("s3")
-    with server.bucket() as url, pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
+    with server.bucket() as url:
         yield url
 
 

@@ -28,8 +28,6 @@ DATA = os.urandom(SIZE)
 def app(
     s3: backends.S3, sqlite: backends.Sqlite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[App]:
-    for name, value in s3.environment.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.setenv("no_proxy", "127.0.0.1")  # no proxy stands between us and loopback
     with (
         s3.bucket() as bucket,

@@ -37,15 +37,11 @@ MIB = 1 << 20
 
 
 @pytest.fixture(params=["folder", "s3"])
-def url(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "folder":
         yield str(tmp_path / "blobs")
         return
     server = request.getfixturevalue("s3")
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
     with server.bucket() as bucket:
         yield bucket
 

@@ -31,7 +31,6 @@ from runwire.v1.metric_service_pb2 import (
 
 OFFLINE = JournalSettings(uploader="off")
 MAX_LIVES = 200
-DEADLINE_S = 60.0
 AS_SYNC = Patience(until_drained=True, give_up_s=0.0)
 Points = Counter[tuple[int, int, bytes]]
 
@@ -158,10 +157,3 @@ def stored(connection: Connection, run_id: str) -> dict[str, Points]:
         )
         for (_, key), s in found.items()
     }
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.01)

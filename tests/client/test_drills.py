@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from drills.processes import eventually
 from ports import lasting_port
 from runwire._call import Caller
 from runwire._connect import connect
@@ -31,23 +32,22 @@ from runwire_server.settings import Settings
 from runwire_server.transport import GrpcServer
 
 from client.deliveries import (
-    DEADLINE_S,
     OFFLINE,
     Points,
     new_id,
     new_run,
     now_micros,
     stored,
-    wait_for,
 )
 
+DEADLINE_S = 60.0
 TRAINER = Path(__file__).parent / "trainer.py"
 PROCESS = JournalSettings(uploader="process")
 
 
 def delivered(base: Path) -> None:
     """Wait until the uploaders have sent and removed every journal."""
-    wait_for(lambda: not journals(base), f"journals in {base}")
+    eventually(lambda: not journals(base), f"journals in {base}")
 
 
 def expected(rows: int) -> dict[str, Points]:
@@ -80,7 +80,7 @@ def test_what_returned_before_sigkill_arrives_once(tmp_path: Path, seed: int) ->
     uri, base, run_id = str(tmp_path / "data"), tmp_path / "journals", new_id()
     kill_at = random.Random(seed).randrange(1, 60_000)
     with trainer(base, uri, run_id, 10_000_000) as process:
-        wait_for(lambda: returned(base) >= kill_at, "rows")
+        eventually(lambda: returned(base) >= kill_at, "rows")
         process.kill()
     count = returned(base)
     delivered(base)
@@ -104,10 +104,10 @@ def test_an_uploader_killed_again_and_again_loses_and_repeats_nothing(tmp_path: 
         rows += 20_000
         before = journal.status.acknowledged
         journal.ensure_uploader(now=True)
-        wait_for(partial(_acknowledged_past, journal, before), "an ack")
+        eventually(partial(_acknowledged_past, journal, before), "an ack")
         os.kill(journal.status.uploader_pid, signal.SIGKILL)
         kills += 1
-        wait_for(lambda: _lock_is_free(journal), "the end of the uploader")
+        eventually(lambda: _lock_is_free(journal), "the end of the uploader")
     run.finish("FINISHED", now_micros())
     journal.close()
     delivered(base)
@@ -170,8 +170,8 @@ def test_a_server_that_is_away_at_start_and_goes_again_gets_everything(
         for logged in range(logged + 1, logged + 5001):  # noqa: B020
             run.log_metrics({"loss": 1.0}, logged, logged)
         run.log_params({f"p{logged}": "1"})
-        wait_for(lambda: journal.status.server_state == AWAY, "the server to be missed")
-        wait_for(partial(_says_it_is_away, log), "a warning")
+        eventually(lambda: journal.status.server_state == AWAY, "the server to be missed")
+        eventually(partial(_says_it_is_away, log), "a warning")
         assert not journal.flush(0.05)
         with server(data, port):
             assert journal.flush(DEADLINE_S)
@@ -274,7 +274,7 @@ def test_nobody_who_reads_a_trainers_output_waits_for_its_uploader(tmp_path: Pat
         [*command, new_id(), str(tmp_path / "counter"), "10"],
         capture_output=True,
         env=environment,
-        timeout=30,  # the uploader has its output for longer
+        timeout=20,  # the uploader has its output for longer
     )
     assert done.returncode == 0
     (left,) = journals(tmp_path / "journals")
@@ -299,8 +299,9 @@ def test_a_quota_that_was_reached_is_freed_by_the_uploader(tmp_path: Path) -> No
 def test_an_uploader_ends_when_its_journal_is_deleted(tmp_path: Path) -> None:
     journal = Journal.open(tmp_path, "grpc://127.0.0.1:9", settings=PROCESS)
     new_run(journal)
-    wait_for(lambda: journal.status.server_state == AWAY, "the uploader")
+    eventually(lambda: journal.status.server_state == AWAY, "the uploader")
     pid = journal.status.uploader_pid
     shutil.rmtree(journal.directory)
-    wait_for(lambda: not Path(f"/proc/{pid}/cmdline").read_bytes(), "its end")  # a zombie has none
+    command_line = Path(f"/proc/{pid}/cmdline")  # a zombie has none
+    eventually(lambda: not command_line.read_bytes(), "its end")
     journal.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drills.processes import eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire import _uploader_loop
@@ -49,7 +50,6 @@ from client.deliveries import (
     now_micros,
     stored,
     uploader,
-    wait_for,
 )
 
 
@@ -569,7 +569,7 @@ class Calls(Link):
 
     def create_run(self, request: dict[str, Any]) -> Run:
         end = self._journal.segments.position
-        wait_for(lambda: self._journal.status.synced == end, "the journal's end")
+        eventually(lambda: self._journal.status.synced == end, "the journal's end")
         return super().create_run(request)
 
     def log_batch(self, run_id: str, batch: bytes | None, names: bytes = b"") -> LogBatchResponse:

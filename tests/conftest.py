@@ -28,7 +28,10 @@ hypothesis.settings.register_profile(
     deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        hypothesis.HealthCheck.function_scoped_fixture,
+        hypothesis.HealthCheck.too_slow,
+    ],
 )
 hypothesis.settings.load_profile("runwire")
 
@@ -100,7 +103,7 @@ def no_thread_left(own_environment: None) -> Iterator[None]:
     yield
     for thread in set(threading.enumerate()) - before:
         if not thread.daemon:
-            thread.join(timeout=5)
+            thread.join(timeout=60)
             assert not thread.is_alive(), f"{thread} was left running"
 
 

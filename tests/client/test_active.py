@@ -208,7 +208,8 @@ def test_forked_child_that_ends_as_programs_do_does_not_end_the_run(
     with runwire.Client() as client:
         # Both end with their own process, FINISHED (3).
         assert _until(lambda: [one.state for one in client.runs.search()] == [3, 3])
-    assert set(runwire.get_run(run_id).data.metrics) == {"parent", "child"}
+    both = {"parent", "child"}
+    assert _until(lambda: set(runwire.get_run(run_id).data.metrics) == both)
 
 
 def _until(condition: Callable[[], bool]) -> bool:

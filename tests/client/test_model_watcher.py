@@ -88,14 +88,16 @@ def test_changes_during_a_callback_are_told_as_one_and_not_where_they_cancel_out
 
 def test_watcher_may_be_closed_by_its_callback(client: runwire.Client) -> None:
     publish(client)
-    closed = threading.Event()
+    opened, closed = threading.Event(), threading.Event()
 
     def on_change(_change: ModelChange) -> None:
+        assert opened.wait(30)
         models.wait_ready(30)
         models.close()
         closed.set()
 
     models = ModelWatcher([REFERENCE], uri=client.tracking_uri, on_change=on_change)
+    opened.set()
     assert closed.wait(30)
     assert models.get(REFERENCE).version == 1
     models.close()

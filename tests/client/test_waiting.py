@@ -11,10 +11,18 @@ from pathlib import Path
 
 import pytest
 import runwire
-from runwire import _waiting
+from runwire import _session, _waiting
 from runwire._journal import Journal, JournalSettings
 
 JOB = "import runwire; runwire.set_experiment('late'); runwire.log_metric('loss', 0.5)"
+# The patience of a test, which need not be that of a person at a prompt.
+LIST = """
+import sys
+from runwire import _waiting
+from runwire._command import find, main
+find.SETTLE_S = _waiting.STARTING_S = 120.0
+sys.exit(main(["runs", "ls", "--experiment", "late"]))
+"""
 
 
 def _log_one(number: int) -> str:
@@ -31,13 +39,16 @@ def test_command_sees_what_a_script_logged_that_has_just_ended(tmp_path: Path) -
     }
     subprocess.run([sys.executable, "-c", JOB], check=True, env=environment)
     listed = subprocess.run(
-        [sys.executable, "-m", "runwire", "runs", "ls", "--experiment", "late"],
-        check=True, capture_output=True, text=True, env=environment,
-    )  # fmt: skip
+        [sys.executable, "-c", LIST], check=True, capture_output=True, text=True, env=environment
+    )
     assert listed.stdout.count("\n") == 1
 
 
-def test_parent_sees_the_runs_of_worker_processes_that_have_ended(tmp_path: Path) -> None:
+def test_parent_sees_the_runs_of_worker_processes_that_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_session, "SETTLE_S", 120.0)
+    monkeypatch.setattr(_waiting, "STARTING_S", 120.0)
     runwire.set_tracking_uri(tmp_path / "data")
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         run_ids = pool.map(_log_one, range(4))

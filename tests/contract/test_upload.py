@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import queue
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -48,21 +49,24 @@ def test_upload_stores_the_servers_own_digest(client: runwire.Client) -> None:
 
 def test_upload_is_acknowledged_while_it_goes_on(client: runwire.Client) -> None:
     sent = acknowledged = 0
+    told = threading.Event()
 
     def requests() -> Iterator[UploadBlobRequest]:
         nonlocal sent
         yield opening()
-        while not acknowledged and sent < 1024 * MIB:
+        while not told.is_set() and sent < 64 * MIB:
             sent += MIB
             yield chunk(bytes(MIB), sent - MIB)
+        assert told.wait(60)
         yield finishing(None)
 
     for answer in client.artifacts.upload_blob(requests()):
         if answer.HasField("progress"):
             assert acknowledged <= answer.progress.committed_size <= sent
             acknowledged = answer.progress.committed_size
+            told.set()
     assert acknowledged
-    assert answer.stored.blob.size_bytes == sent < 1024 * MIB
+    assert answer.stored.blob.size_bytes == sent
 
 
 def test_upload_without_a_known_digest_is_hashed_by_the_server(client: runwire.Client) -> None:
@@ -93,8 +97,9 @@ def test_upload_resumes_at_the_acknowledged_byte(client: runwire.Client) -> None
         yield finishing(blob_of(data))
 
     resumed = client.artifacts.upload_blob(rest())
-    assert next(resumed).opened.committed_size == known
-    begin_at.put(known)
+    committed = next(resumed).opened.committed_size
+    assert committed >= known  # the stream before may have come further until it was taken over
+    begin_at.put(committed)
     assert list(resumed)[-1].stored.blob == blob_of(data)
     assert client.artifacts.download(digest=blob_of(data).digest).read() == data
     assert client.artifacts.get_upload(upload_id).stored == blob_of(data)

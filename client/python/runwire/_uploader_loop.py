@@ -107,8 +107,8 @@ class Uploader:
 
     def run(self) -> bool:
         """Whether everything was delivered (False: given up, or something was refused)."""
-        self.status.generation += 1
         self.status.uploader_pid = os.getpid()
+        self.status.generation += 1  # whoever sees it looks for the process
         self.status.trimmed = self._reader.position
         self._delivery.start()
         self._artifacts.start()

@@ -197,6 +197,7 @@ def _says_it_is_away(log: Path) -> bool:
     return log.exists() and "nothing is lost" in log.read_text().rpartition("is back")[2]
 
 
+@pytest.mark.timeout(900)
 def test_25_forked_children_log_to_their_parents_run(tmp_path: Path) -> None:
     uri, base = str(tmp_path / "data"), tmp_path / "journals"
     journal = Journal.open(base, uri, settings=PROCESS)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runwire.v1 import registry_service_pb2 as pb
 from runwire_server import errors
 from runwire_server.store import model_event, model_snapshot
-from runwire_server.store.database import Database
+from runwire_server.store.database import Database, Transaction
 from runwire_server.store.model_answers import Answers
 from runwire_server.store.model_resolve import Answer
 from runwire_server.store.model_snapshot import ModelSnapshot
@@ -132,6 +132,38 @@ def test_own_changes_are_seen_by_all_threads_at_once(service: Service) -> None:
     for reader in readers:
         reader.join()
     assert faults == []
+
+
+def test_what_an_older_call_brings_does_not_hide_what_a_newer_one_has_seen(
+    service: Service, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        service.publish(aliases=["champion"])
+    snapshot, references, current = ModelSnapshot(db), ["m@champion"], model_event.current
+    snapshot.resolve(references, "")
+    known = snapshot._known("default")
+    service.SetModelAlias(model="m", alias="champion", version=1)
+    older = threading.Thread(target=snapshot._ask, args=(known, references, [None], known.revision))
+    has_read, may_end, is_moved = threading.Event(), threading.Event(), threading.Event()
+
+    def interleaved(tx: Transaction, workspace: str) -> int:
+        revision = current(tx, workspace)
+        if threading.current_thread() is older:
+            has_read.set()
+            assert may_end.wait(60)
+        elif is_moved.is_set():
+            may_end.set()
+            older.join()
+        return revision
+
+    monkeypatch.setattr(model_event, "current", interleaved)
+    older.start()
+    assert has_read.wait(60)
+    moved = service.SetModelAlias(model="m", alias="champion", version=2)
+    is_moved.set()
+    found = pb.ResolveModelsResponse.FromString(snapshot.resolve(references, ""))
+    assert found.revision == moved.revision
+    assert found.resolved[0].model_version.version == 2
 
 
 def test_registry_that_went_back_is_known_anew(service: Service, db: Database) -> None:

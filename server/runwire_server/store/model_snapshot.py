@@ -111,11 +111,18 @@ class ModelSnapshot:
             return
         try:
             if not known.is_good(min_revision, DUE_S):  # another call has not done it meanwhile
-                self._ask(known, (), (), known.revision)
+                self._compare(known)
         finally:
             known.comparing.release()
         if known.revision < min_revision:
             raise RevisionAhead(known.revision, min_revision)
+
+    def _compare(self, known: _Known) -> None:
+        """Know what is committed now. One that asks for answers may get in between, with what
+        was committed a moment before: then once more."""
+        begun_s = time.monotonic()
+        while known.compared_s < begun_s:
+            self._ask(known, (), (), known.revision)
 
     def _ask(
         self,

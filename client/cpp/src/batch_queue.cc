@@ -192,6 +192,18 @@ bool BatchQueue::end() {
 void BatchQueue::close(const std::optional<Error>& error) {
   if (error) fail(guard(), *error);
   notifier_.close();
+  const std::lock_guard guard(lock_);
+  closed_ = true;
+  progress_.notify_all();
+}
+
+void BatchQueue::await_close() {
+  if (notifier_.is_calling()) return;
+  {
+    Guard guard(lock_);
+    progress_.wait(guard, [&] { return closed_; });
+  }
+  notifier_.close();
 }
 
 std::shared_ptr<Batch> BatchQueue::next(const Guard& guard, std::int64_t sequence,

@@ -35,8 +35,11 @@ class BatchQueue {
 
   // Nothing is taken any more; what is left is sent. False: that was so before.
   bool end();
-  // Gives up what is left, for this reason. No callback runs after it.
+  // Gives up what is left, for this reason. No callback runs after it, but those that were posted
+  // where a callback closes.
   void close(const std::optional<Error>& error);
+  // Waits until another thread, or a callback, has closed it. In a callback: not at all.
+  void await_close();
 
   // The one that sends; those with a Guard are called locked ----------------------
 
@@ -95,6 +98,7 @@ class BatchQueue {
   std::int64_t acknowledged_ = 0;
   v1::WriteAdvice advice_;
   bool ended_ = false;
+  bool closed_ = false;
   std::optional<Error> error_;
   std::int64_t dropped_ = 0;
   std::int64_t dropped_told_ = 0;

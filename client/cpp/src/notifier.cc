@@ -4,19 +4,29 @@
 
 namespace runwire {
 
+Notifier::~Notifier() {
+  close();
+  const std::lock_guard guard(state_->lock);
+  if (state_->thread.joinable()) state_->thread.detach();  // this is one of its calls
+}
+
+// A call that closes leaves the thread to whoever destroys this: the calls after it use what may be
+// destroyed with this.
 void Notifier::close() {
   std::thread thread;
   {
     const std::lock_guard guard(state_->lock);
     state_->closed = true;
     state_->changed.notify_all();
-    if (state_->thread.get_id() == std::this_thread::get_id()) {
-      state_->thread.detach();
-    } else {
-      thread = std::move(state_->thread);
-    }
+    if (state_->thread.get_id() == std::this_thread::get_id()) return;
+    thread = std::move(state_->thread);
   }
   if (thread.joinable()) thread.join();
+}
+
+bool Notifier::is_calling() const {
+  const std::lock_guard guard(state_->lock);
+  return state_->thread.get_id() == std::this_thread::get_id();
 }
 
 void Notifier::post(std::function<void()> call) {

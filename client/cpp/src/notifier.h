@@ -15,7 +15,7 @@ namespace runwire {
 class Notifier {
  public:
   Notifier() = default;
-  ~Notifier() { close(); }
+  ~Notifier();
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
 
@@ -23,6 +23,9 @@ class Notifier {
 
   // What was posted before is called still, and waited for where this is not one of these calls.
   void close();
+
+  // Whether this is one of the calls.
+  bool is_calling() const;
 
  private:
   struct State {

@@ -50,7 +50,7 @@ void Writer::flush(std::chrono::milliseconds timeout) {
 }
 
 void Writer::close(std::chrono::milliseconds timeout) {
-  if (!parts_->queue.end()) return;
+  if (!parts_->queue.end()) return parts_->queue.await_close();
   std::optional<Error> failure;
   try {
     parts_->queue.flush(timeout);

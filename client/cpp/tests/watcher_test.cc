@@ -86,15 +86,19 @@ TEST(ModelWatcher, SaysThatNothingWasHeard) {
 TEST(ModelWatcher, CanBeClosedByItsCallback) {
   FakeServer server;
   server.registry.set_version(1);
-  std::atomic<bool> closed{false};
+  std::atomic<int> told{0};
   std::atomic<ModelWatcher*> itself{nullptr};
-  ModelWatcher watcher(Client(server.uri()), {"fraud@champion"}, [&](const ModelChange&) {
-    while (itself == nullptr) std::this_thread::yield();
-    itself.load()->close();
-    closed = true;
-  });
-  itself = &watcher;
-  while (!closed) std::this_thread::yield();
+  const std::vector<std::string> references{"fraud@champion", "fraud@other", "fraud/1"};
+  {
+    ModelWatcher watcher(Client(server.uri()), references, [&](const ModelChange&) {
+      while (itself == nullptr) std::this_thread::yield();
+      itself.load()->close();
+      ++told;
+    });
+    itself = &watcher;
+    while (told == 0) std::this_thread::yield();
+  }
+  EXPECT_EQ(told, 1);
 }
 
 TEST(ModelWatcher, RefusesWhatCanNeverMeanAnything) {

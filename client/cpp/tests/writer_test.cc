@@ -66,9 +66,9 @@ TEST(Writer, OpensAnotherStreamWhenAServerRotatesThem) {
   FakeServer server;
   server.metrics.close_after = [](int stream) { return stream < 4 ? 2 : 1 << 30; };
   auto writer = Client(server.uri()).writer("run", small_batches());
-  log_series(writer, 20'000);
+  log_series(writer, 40'000);
   writer.close();
-  expect_series(server, 20'000);
+  expect_series(server, 40'000);
   EXPECT_EQ(server.metrics.streams(), 4);
 }
 
@@ -151,6 +151,31 @@ TEST(Writer, TellsOfRejectionsAndOfTheWishToStop) {
   EXPECT_EQ(rejections[0].key, "bad");
   EXPECT_EQ(rejections[0].reason, "FIELD_INVALID");
   EXPECT_EQ(writer.status().rejections.size(), 1U);
+  EXPECT_EQ(server.metrics.points().size(), 1U);
+}
+
+TEST(Writer, CanBeClosedByItsCallback) {
+  FakeServer server;
+  server.metrics.rejected_key = "bad";
+  server.metrics.advice.set_stop_requested(true);
+  WriterOptions options;
+  std::atomic<int> rejections{0};
+  std::atomic<bool> closed{false};
+  std::atomic<Writer*> itself{nullptr};
+  options.on_rejection = [&](const Rejection&) { ++rejections; };
+  options.on_stop_requested = [&] {
+    while (itself == nullptr) std::this_thread::yield();
+    itself.load()->close();
+    closed = true;
+  };
+  {
+    auto writer = Client(server.uri()).writer("run", options);
+    writer.log({{"good", 1}, {"bad", 2}}, 1);
+    itself = &writer;
+    writer.flush();
+  }
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(rejections, 1);
   EXPECT_EQ(server.metrics.points().size(), 1U);
 }
 

@@ -16,7 +16,8 @@ const (
 	retryPatience = 10 * time.Second
 )
 
-// retry counts failures in a row and waits between them: full jitter, or what the server asks.
+// retry counts failures in a row and waits between them: what the server asks, and a delay that
+// doubles, of which half is left to chance: the other half is time enough for a restart.
 type retry struct {
 	failures int
 	waited   time.Duration
@@ -30,7 +31,8 @@ func (r *retry) wait(ctx context.Context, err error) bool {
 	if !isPassing(err) || r.failures >= retryAttempts {
 		return false
 	}
-	delay := retryAfter(err) + jitter(retryFirstDelay, retryMaxDelay, r.failures-1)
+	half := doubled(retryFirstDelay, retryMaxDelay, r.failures-1) / 2
+	delay := retryAfter(err) + half + upTo(half)
 	r.waited += delay
 	if deadline, has := ctx.Deadline(); r.waited > retryPatience || has && time.Until(deadline) <= delay {
 		return false
@@ -52,7 +54,14 @@ func sleep(ctx context.Context, delay time.Duration) bool {
 
 // jitter is uniform from 0 to first · 2^doublings, or most: waiting clients do not come back as one.
 func jitter(first, most time.Duration, doublings int) time.Duration {
-	ceiling := min(most, first<<min(doublings, 16))
+	return upTo(doubled(first, most, doublings))
+}
+
+func doubled(first, most time.Duration, doublings int) time.Duration {
+	return min(most, first<<min(doublings, 16))
+}
+
+func upTo(ceiling time.Duration) time.Duration {
 	return time.Duration(rand.Int64N(int64(ceiling) + 1))
 }
 

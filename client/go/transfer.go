@@ -80,8 +80,9 @@ func hand(ctx context.Context, places chan<- int, n int) {
 }
 
 const (
-	// Half a minute or so without a single byte, over a server's restart.
+	// So many attempts, and half a minute, without a single byte: longer than a server's restart.
 	patienceAttempts   = 8
+	patienceTime       = 30 * time.Second
 	patienceFirstDelay = 200 * time.Millisecond
 	patienceMaxDelay   = 8 * time.Second
 )
@@ -90,6 +91,7 @@ const (
 type patience struct {
 	mu       sync.Mutex
 	failures int
+	first    time.Time // of the failures
 }
 
 func (p *patience) progress() {
@@ -101,16 +103,27 @@ func (p *patience) progress() {
 // wait returns whether to try again, when it is time for it. again: the caller knows that another
 // attempt can help.
 func (p *patience) wait(ctx context.Context, err error, again bool) bool {
-	p.mu.Lock()
-	p.failures++
-	failures := p.failures
-	p.mu.Unlock()
-	if !again && !isCut(err) || failures >= patienceAttempts {
+	failures := p.fail(time.Now())
+	if !again && !isCut(err) || failures == 0 {
 		return false
 	}
-	delay := min(patienceMaxDelay, patienceFirstDelay<<(failures-1))
+	delay := min(patienceMaxDelay, patienceFirstDelay<<min(failures-1, 10))
 	delay = max(delay, retryAfter(err))
 	return sleep(ctx, time.Duration(float64(delay)*(0.5+rand.Float64()/2)))
+}
+
+// fail counts a failure; 0: there were enough, for long enough.
+func (p *patience) fail(now time.Time) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failures == 0 {
+		p.first = now
+	}
+	p.failures++
+	if p.failures >= patienceAttempts && now.Sub(p.first) >= patienceTime {
+		return 0
+	}
+	return p.failures
 }
 
 // isCut: a fault of the transport, or of a call that lost its place. A full disk is none: what was

@@ -76,6 +76,7 @@ def connect(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Co
     """A client of a service that may be a bad one, over one store with one run."""
     monkeypatch.setattr(_artifact_patience, "FIRST_DELAY_S", 0.0)
     monkeypatch.setattr(_artifact_patience, "MAX_DELAY_S", 0.0)
+    monkeypatch.setattr(_artifact_patience, "PATIENCE_S", 0.0)
     with db.write() as tx:
         runs.create(tx, Run(run_id=RUN_ID, experiment_id="0"), "", "")
 

@@ -9,7 +9,9 @@ namespace runwire {
 
 namespace {
 
-constexpr int kAttempts = 10;
+// So many attempts, and half a minute, without a single byte: longer than a server's restart.
+constexpr int kAttempts = 8;
+constexpr std::chrono::seconds kPatience{30};
 constexpr std::chrono::milliseconds kFirstDelay{200};
 constexpr std::chrono::milliseconds kMostDelay{8000};
 
@@ -25,7 +27,10 @@ bool can_resume(const Error& error) {
 }  // namespace
 
 void Patience::wait(const Error& error, bool again) {
-  if (!(again || can_resume(error)) || ++failures_ >= kAttempts) throw Error(error);
+  const auto now = Steady::now();
+  if (failures_++ == 0) first_at_ = now;
+  const bool is_spent = failures_ >= kAttempts && now - first_at_ >= kPatience;
+  if (is_spent || !(again || can_resume(error))) throw Error(error);
   const auto asked = error.retry_after().value_or(std::chrono::nanoseconds{0});
   const auto delay =
       std::max<std::chrono::nanoseconds>(asked, doubled(kFirstDelay, failures_, kMostDelay));

@@ -4,13 +4,13 @@
 #include <optional>
 #include <utility>
 
+#include "retry.h"
 #include "runwire/call.h"
 #include "runwire/error.h"
 
 namespace runwire {
 
-// Counts failures since the last progress: half a minute or so without a single byte, over a
-// server's restart.
+// Counts failures since the last progress.
 class Patience {
  public:
   explicit Patience(std::optional<Cancellation> cancellation)
@@ -25,6 +25,7 @@ class Patience {
  private:
   std::optional<Cancellation> cancellation_;
   int failures_ = 0;
+  Steady::time_point first_at_{};
 };
 
 }  // namespace runwire

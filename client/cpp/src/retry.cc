@@ -36,8 +36,8 @@ bool is_passing(const Error& error) {
 
 bool Retry::wait(const Error& error, const std::optional<Cancellation>& cancellation) {
   if (!is_passing(error) || ++failures_ >= kAttempts) return false;
-  const nanoseconds delay = error.retry_after().value_or(nanoseconds{0}) +
-                            jitter(doubled(kFirstDelay, failures_, kMostDelay));
+  const nanoseconds half = doubled(kFirstDelay, failures_, kMostDelay) / 2;
+  const nanoseconds delay = error.retry_after().value_or(nanoseconds{0}) + half + jitter(half);
   waited_ += delay;
   if (waited_ > kPatience) return false;
   if (deadline_ && Steady::now() + delay >= *deadline_) return false;

@@ -21,8 +21,9 @@ std::chrono::nanoseconds doubled(std::chrono::nanoseconds first, int failures,
 // Whether the same call may succeed in a moment.
 bool is_passing(const Error& error);
 
-// Counts failures in a row and waits between them: full jitter, and what the server asks. A server
-// that restarts is back within five attempts; one that is away is told within seconds.
+// Counts failures in a row and waits between them: what the server asks, and a delay that doubles,
+// of which half is left to chance: the other half is time enough for a restart. A server that
+// restarts is back within five attempts; one that is away is told within seconds.
 class Retry {
  public:
   explicit Retry(std::optional<Steady::time_point> deadline = {}) : deadline_(deadline) {}

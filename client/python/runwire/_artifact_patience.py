@@ -7,8 +7,9 @@ import time
 
 from runwire._errors import RunwireError, UnavailableError
 
-# Half a minute or so without a single byte, over a server's restart.
+# So many attempts, and half a minute, without a single byte: longer than a server's restart.
 ATTEMPTS = 8
+PATIENCE_S = 30.0
 FIRST_DELAY_S = 0.2
 MAX_DELAY_S = 8.0
 # Faults of the transport, or of a call that lost its place: begin again from what is stored.
@@ -18,9 +19,9 @@ _RESUMABLE = {"OFFSET_GAP", "CHECKSUM_MISMATCH"}
 class Patience:
     """Counts failures since the last progress; ``wait`` sleeps, or raises the failure."""
 
-    def __init__(self, attempts: int = ATTEMPTS):
-        self._attempts = attempts
+    def __init__(self) -> None:
         self._failures = 0
+        self._first_at = 0.0
 
     def progress(self) -> None:
         self._failures = 0
@@ -30,8 +31,12 @@ class Patience:
 
         ``again``: the caller knows that another attempt can help.
         """
+        now = time.monotonic()
+        if self._failures == 0:
+            self._first_at = now
         self._failures += 1
-        if not (again or _is_passing(error)) or self._failures >= self._attempts:
+        is_spent = self._failures >= ATTEMPTS and now - self._first_at >= PATIENCE_S
+        if is_spent or not (again or _is_passing(error)):
             raise error
         delay = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** (self._failures - 1))
         time.sleep(max(delay, error.retry_after_s or 0.0) * random.uniform(0.5, 1.0))

@@ -178,7 +178,8 @@ def _descriptor(stub: type, name: str) -> MethodDescriptor:
 
 
 class Retry:
-    """Counts failures in a row and waits between them: full jitter, or what the server asks."""
+    """Counts failures in a row and waits between them: what the server asks, and a delay that
+    doubles, of which half is left to chance: the other half is time enough for a restart."""
 
     def __init__(
         self, deadline: float | None, attempts: int = ATTEMPTS, patience_s: float = PATIENCE_S
@@ -195,7 +196,7 @@ class Retry:
             return False
         ceiling = min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** (self._failures - 1))
         delay = error.retry_after_s or 0.0
-        delay += random.uniform(0, ceiling)
+        delay += random.uniform(ceiling / 2, ceiling)
         self._waited_s += delay
         if self._waited_s > self._patience_s:
             return False

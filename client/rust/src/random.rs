@@ -21,11 +21,13 @@ pub(crate) fn up_to(ceiling: Duration) -> Duration {
 
 /// Exponential with full jitter, after so many failures in a row (1, 2, 3 …).
 pub(crate) fn pause(first: Duration, most: Duration, failures: u32) -> Duration {
-    up_to(
-        first
-            .saturating_mul(1 << (failures.max(1) - 1).min(16))
-            .min(most),
-    )
+    up_to(doubled(first, most, failures))
+}
+
+pub(crate) fn doubled(first: Duration, most: Duration, failures: u32) -> Duration {
+    first
+        .saturating_mul(1 << (failures.max(1) - 1).min(16))
+        .min(most)
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ const MOST: Duration = Duration::from_secs(2);
 /// What a server may ask for with RetryInfo, all attempts together.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Counts failures in a row and waits between them: full jitter, and what the server asks.
+/// Counts failures in a row and waits between them: what the server asks, and a delay that doubles,
+/// of which half is left to chance: the other half is time enough for a restart.
 pub(crate) struct Retry {
     deadline: Option<Instant>,
     failures: u32,
@@ -43,8 +44,8 @@ impl Retry {
         if !error.is_passing() || self.failures >= ATTEMPTS {
             return None;
         }
-        let pause =
-            error.retry_after().unwrap_or_default() + random::pause(FIRST, MOST, self.failures);
+        let half = random::doubled(FIRST, MOST, self.failures) / 2;
+        let pause = error.retry_after().unwrap_or_default() + half + random::up_to(half);
         self.waited += pause;
         let in_time = self
             .deadline

@@ -31,10 +31,17 @@ export function isPassing(error: RunwireError): boolean {
 
 /** Full jitter, so that waiting clients do not come back all at once. */
 export function jitter(failures: number, firstMs: number, mostMs: number): number {
-  return Math.random() * Math.min(mostMs, firstMs * 2 ** Math.min(failures - 1, 20));
+  return Math.random() * doubled(failures, firstMs, mostMs);
 }
 
-/** Counts failures in a row and waits between them: full jitter, or what the server asks. */
+function doubled(failures: number, firstMs: number, mostMs: number): number {
+  return Math.min(mostMs, firstMs * 2 ** Math.min(failures - 1, 20));
+}
+
+/**
+ * Counts failures in a row and waits between them: what the server asks, and a delay that doubles,
+ * of which half is left to chance: the other half is time enough for a restart.
+ */
 export class Retry {
   readonly #deadline: number;
   readonly #signal: AbortSignal | undefined;
@@ -51,8 +58,8 @@ export class Retry {
   async wait(error: RunwireError): Promise<boolean> {
     this.#failures += 1;
     if (!isPassing(error) || this.#failures >= ATTEMPTS) return false;
-    const delayMs =
-      (error.retryAfterMs ?? 0) + jitter(this.#failures, FIRST_DELAY_MS, MAX_DELAY_MS);
+    const halfMs = doubled(this.#failures, FIRST_DELAY_MS, MAX_DELAY_MS) / 2;
+    const delayMs = (error.retryAfterMs ?? 0) + halfMs * (1 + Math.random());
     this.#waitedMs += delayMs;
     if (this.#waitedMs > PATIENCE_MS || performance.now() + delayMs >= this.#deadline) return false;
     await sleep(delayMs, this.#signal);

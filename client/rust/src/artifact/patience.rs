@@ -1,13 +1,14 @@
 //! How long a transfer goes on through cuts: as long as it makes progress.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::caller::Responses;
 use crate::v1::ErrorReason;
 use crate::{Code, Error, Result, random};
 
-/// Half a minute or so without a single byte, over a server's restart.
+/// So many attempts, and half a minute, without a single byte: longer than a server's restart.
 const ATTEMPTS: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST: Duration = Duration::from_millis(200);
 const MOST: Duration = Duration::from_secs(8);
 const SILENCE: Duration = Duration::from_secs(60);
@@ -16,29 +17,32 @@ const SILENCE: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct Patience {
     failures: u32,
+    first: Option<Instant>,
 }
 
 impl Patience {
     pub fn progress(&mut self) {
-        self.failures = 0;
+        *self = Self::default();
     }
 
     /// Waits before another attempt; gives the error back where that would not help, or there were
     /// enough. `again`: the caller knows that it can help.
     pub async fn wait(&mut self, error: Error, again: bool) -> Result<()> {
-        match self.pause(&error, again) {
+        match self.pause(&error, again, Instant::now()) {
             Some(pause) => tokio::time::sleep(pause).await,
             None => return Err(error),
         }
         Ok(())
     }
 
-    fn pause(&mut self, error: &Error, again: bool) -> Option<Duration> {
+    fn pause(&mut self, error: &Error, again: bool, now: Instant) -> Option<Duration> {
+        let first = *self.first.get_or_insert(now);
         self.failures += 1;
-        if !(again || is_passing(error)) || self.failures >= ATTEMPTS {
+        let is_spent = self.failures >= ATTEMPTS && now - first >= PATIENCE;
+        if is_spent || !(again || is_passing(error)) {
             return None;
         }
-        let pause = (FIRST * (1 << (self.failures - 1))).min(MOST);
+        let pause = (FIRST * (1 << (self.failures - 1).min(10))).min(MOST);
         let pause = pause.max(error.retry_after().unwrap_or_default());
         Some(pause / 2 + random::up_to(pause / 2))
     }
@@ -64,20 +68,30 @@ mod tests {
 
     #[test]
     fn transfer_goes_on_while_it_makes_progress() {
-        let (mut patience, away) = (Patience::default(), Error::unavailable(""));
-        for _ in 0..20 {
-            assert!(patience.pause(&away, false).is_some());
+        let (mut patience, away, start) =
+            (Patience::default(), Error::unavailable(""), Instant::now());
+        for hour in 0..20 {
+            let now = start + Duration::from_secs(3600 * hour);
+            assert!(patience.pause(&away, false, now).is_some());
             patience.progress();
         }
-        let attempts = (1..).find(|_| patience.pause(&away, false).is_none());
+        for _ in 0..2 * ATTEMPTS {
+            assert!(patience.pause(&away, false, start).is_some());
+        }
+        assert_eq!(patience.pause(&away, false, start + PATIENCE), None);
+        let late = start + 2 * PATIENCE;
+        let mut patience = Patience::default();
+        assert!(patience.pause(&away, false, start).is_some());
+        let attempts = (2..).find(|_| patience.pause(&away, false, late).is_none());
         assert_eq!(attempts, Some(ATTEMPTS));
     }
 
     #[test]
     fn full_disk_is_told_at_once() {
         let full = Error::unavailable("").with_reason(ErrorReason::StorageUnavailable);
-        assert_eq!(Patience::default().pause(&full, false), None);
+        let now = Instant::now();
+        assert_eq!(Patience::default().pause(&full, false, now), None);
         let gap = Error::new(Code::OutOfRange, "").with_reason(ErrorReason::OffsetGap);
-        assert!(Patience::default().pause(&gap, false).is_some());
+        assert!(Patience::default().pause(&gap, false, now).is_some());
     }
 }

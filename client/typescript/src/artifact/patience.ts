@@ -1,8 +1,9 @@
 import type { RunwireError } from "../error.js";
 import { sleep } from "../retry.js";
 
-// Half a minute or so without a single byte, over a server's restart.
+// So many attempts, and half a minute, without a single byte: longer than a server's restart.
 const ATTEMPTS = 8;
+const PATIENCE_MS = 30_000;
 const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 8000;
 // Faults of a call that lost its place: begin again from what is stored.
@@ -11,6 +12,7 @@ const RESUMABLE = new Set(["OFFSET_GAP", "CHECKSUM_MISMATCH"]);
 /** How long a transfer goes on through cuts: as long as it makes progress. */
 export class Patience {
   #failures = 0;
+  #firstAt = 0;
   readonly #signal: AbortSignal | undefined;
 
   constructor(signal?: AbortSignal) {
@@ -23,8 +25,11 @@ export class Patience {
 
   /** Waits; throws `error` where another attempt would not help, or there were enough. */
   async wait(error: RunwireError, again = false): Promise<void> {
+    const now = performance.now();
+    if (this.#failures === 0) this.#firstAt = now;
     this.#failures += 1;
-    if (!(again || mayPass(error)) || this.#failures >= ATTEMPTS) throw error;
+    const isSpent = this.#failures >= ATTEMPTS && now - this.#firstAt >= PATIENCE_MS;
+    if (isSpent || !(again || mayPass(error))) throw error;
     const delayMs = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (this.#failures - 1));
     const jittered = Math.max(delayMs, error.retryAfterMs ?? 0) * (0.5 + Math.random() / 2);
     await sleep(jittered, this.#signal);

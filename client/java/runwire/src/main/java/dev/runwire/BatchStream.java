@@ -42,7 +42,7 @@ final class BatchStream {
 
   /** Returns when it is over; throws what it failed with. */
   void run() throws InterruptedException {
-    call = caller.channel.newCall(MetricServiceGrpc.getStreamBatchesMethod(), CallOptions.DEFAULT);
+    call = caller.open(MetricServiceGrpc.getStreamBatchesMethod(), CallOptions.DEFAULT);
     call.start(new Listener(), new Metadata());
     call.request(1);
     call.sendMessage(

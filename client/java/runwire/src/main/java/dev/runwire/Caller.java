@@ -4,6 +4,7 @@ import com.google.protobuf.DescriptorProtos.MethodOptions.IdempotencyLevel;
 import dev.runwire.RunwireException.Code;
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
+import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
@@ -76,13 +77,24 @@ final class Caller {
 
   /** Answers one after the other; close it where it is not read to its end. */
   <Q, R> Responses<R> stream(MethodDescriptor<Q, R> method, Q request) {
-    ClientCall<Q, R> call = channel.newCall(method, CallOptions.DEFAULT);
+    ClientCall<Q, R> call = open(method, CallOptions.DEFAULT);
     Responses<R> responses = new Responses<>(call);
     call.start(responses.listener(), new Metadata());
     call.sendMessage(request);
     call.halfClose();
     call.request(1);
     return responses;
+  }
+
+  /**
+   * A call that is not held back by how long the server was away: gRPC would try to connect once in
+   * two minutes after a long outage, and ours wait between their attempts themselves.
+   */
+  <Q, R> ClientCall<Q, R> open(MethodDescriptor<Q, R> method, CallOptions options) {
+    if (channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE) {
+      channel.resetConnectBackoff();
+    }
+    return channel.newCall(method, options);
   }
 
   static boolean isRepeatable(MethodDescriptor<?, ?> method) {
@@ -121,9 +133,7 @@ final class Caller {
         return;
       }
       long left = Math.max(1_000_000, deadline - System.nanoTime());
-      call =
-          channel.newCall(
-              method, CallOptions.DEFAULT.withDeadlineAfter(left, TimeUnit.NANOSECONDS));
+      call = open(method, CallOptions.DEFAULT.withDeadlineAfter(left, TimeUnit.NANOSECONDS));
       call.start(new Listener(), new Metadata());
       call.request(2); // a second message would be a fault, which must be seen
       call.sendMessage(request);

@@ -6,14 +6,16 @@ import java.util.concurrent.TimeUnit;
 
 /** How long a transfer goes on through cuts: as long as it makes progress. */
 final class Patience {
-  // Half a minute or so without a single byte, over a server's restart.
+  // So many attempts, and half a minute, without a single byte: longer than a server's restart.
   private static final int ATTEMPTS = 8;
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(30);
   private static final double FIRST_DELAY_S = 0.2;
   private static final double MAX_DELAY_S = 8.0;
   // Faults of a call that lost its place: begin again from what is stored.
   private static final Set<String> RESUMABLE = Set.of("OFFSET_GAP", "CHECKSUM_MISMATCH");
 
   private int failures;
+  private long firstAt;
 
   void progress() {
     failures = 0;
@@ -21,8 +23,13 @@ final class Patience {
 
   /** Sleeps before another attempt, or throws the error where none would help. */
   void wait(RunwireException error) {
+    long now = System.nanoTime();
+    if (failures == 0) {
+      firstAt = now;
+    }
     failures++;
-    if (!goesBy(error) || failures >= ATTEMPTS) {
+    boolean isSpent = failures >= ATTEMPTS && now - firstAt >= PATIENCE_NANOS;
+    if (isSpent || !goesBy(error)) {
       throw error;
     }
     double delay = Math.min(MAX_DELAY_S, FIRST_DELAY_S * Math.pow(2, failures - 1));

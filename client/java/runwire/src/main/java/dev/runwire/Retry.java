@@ -4,7 +4,10 @@ import java.time.Duration;
 import java.util.OptionalLong;
 import java.util.concurrent.ThreadLocalRandom;
 
-/** Counts failures in a row and says how long to wait: full jitter, or what the server asks. */
+/**
+ * Counts failures in a row and says how long to wait: what the server asks, and a delay that
+ * doubles, of which half is left to chance: the other half is time enough for a restart.
+ */
 final class Retry {
   private static final int ATTEMPTS = 5;
   private static final double FIRST_DELAY_S = 0.2;
@@ -33,7 +36,8 @@ final class Retry {
     if (!Errors.isPassing(error) || failures >= ATTEMPTS) {
       return OptionalLong.empty();
     }
-    double delay = backoffSeconds(error, failures, FIRST_DELAY_S, MAX_DELAY_S);
+    double half = doubled(failures, FIRST_DELAY_S, MAX_DELAY_S) / 2;
+    double delay = asked(error) + half + random(half);
     waited += delay;
     long nanos = (long) (delay * 1e9);
     if (waited > PATIENCE_S || System.nanoTime() + nanos - deadlineNanos >= 0) {
@@ -44,8 +48,15 @@ final class Retry {
 
   /** What the server asks for (no error: nothing), and full jitter that doubles up to a bound. */
   static double backoffSeconds(RunwireException error, int failures, double first, double most) {
-    double asked = error == null ? 0 : seconds(error.retryAfter().orElse(Duration.ZERO));
-    return asked + random(Math.min(most, first * Math.pow(2, Math.min(failures, 11) - 1)));
+    return (error == null ? 0 : asked(error)) + random(doubled(failures, first, most));
+  }
+
+  private static double asked(RunwireException error) {
+    return seconds(error.retryAfter().orElse(Duration.ZERO));
+  }
+
+  private static double doubled(int failures, double first, double most) {
+    return Math.min(most, first * Math.pow(2, Math.min(failures, 11) - 1));
   }
 
   static double seconds(Duration duration) {

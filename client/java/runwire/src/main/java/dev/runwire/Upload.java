@@ -69,7 +69,7 @@ final class Upload {
     private ClientCall<UploadBlobRequest, UploadBlobResponse> call;
 
     void run() throws IOException {
-      call = caller.channel.newCall(ArtifactServiceGrpc.getUploadBlobMethod(), CallOptions.DEFAULT);
+      call = caller.open(ArtifactServiceGrpc.getUploadBlobMethod(), CallOptions.DEFAULT);
       call.start(this, new Metadata());
       call.request(Integer.MAX_VALUE); // answers are small and few
       try {

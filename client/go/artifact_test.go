@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -21,6 +23,7 @@ import (
 // fakeArtifacts keeps blobs and one tree in memory. It cuts each call after some chunks.
 type fakeArtifacts struct {
 	runwirev1.UnimplementedArtifactServiceServer
+	mu       sync.Mutex // of the next three
 	blobs    map[string][]byte
 	uploads  map[string][]byte
 	tree     []*Artifact
@@ -39,6 +42,8 @@ func (f *fakeArtifacts) register(server *grpc.Server) {
 }
 
 func (f *fakeArtifacts) FindMissingBlobs(_ context.Context, request *runwirev1.FindMissingBlobsRequest) (*runwirev1.FindMissingBlobsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	response := &runwirev1.FindMissingBlobsResponse{}
 	for _, blob := range request.Blobs {
 		if _, has := f.blobs[blob.Digest]; !has {
@@ -49,6 +54,8 @@ func (f *fakeArtifacts) FindMissingBlobs(_ context.Context, request *runwirev1.F
 }
 
 func (f *fakeArtifacts) BatchPutBlobs(_ context.Context, request *runwirev1.BatchPutBlobsRequest) (*runwirev1.BatchPutBlobsResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	response := &runwirev1.BatchPutBlobsResponse{}
 	for _, item := range request.Items {
 		f.blobs[item.Blob.Digest] = item.Data
@@ -66,7 +73,7 @@ func (f *fakeArtifacts) UploadBlob(stream grpc.BidiStreamingServer[runwirev1.Upl
 	if asked := first.GetOpen().UploadId; asked != "" && asked != id {
 		return refusal(codes.NotFound, ReasonNotFound, 0)
 	}
-	opened := &runwirev1.UploadBlobResponse_Opened{UploadId: id, CommittedSize: int64(len(f.uploads[id])), ChunkBytes: fakeChunk}
+	opened := &runwirev1.UploadBlobResponse_Opened{UploadId: id, CommittedSize: f.append(id, nil), ChunkBytes: fakeChunk}
 	if err := stream.Send(&runwirev1.UploadBlobResponse{Message: &runwirev1.UploadBlobResponse_Opened_{Opened: opened}}); err != nil {
 		return err
 	}
@@ -79,14 +86,28 @@ func (f *fakeArtifacts) UploadBlob(stream grpc.BidiStreamingServer[runwirev1.Upl
 			if f.cutAfter > 0 && chunks == f.cutAfter {
 				return status.Error(codes.Unavailable, "cut")
 			}
-			f.uploads[id] = append(f.uploads[id], chunk.Data...)
+			f.append(id, chunk.Data)
 			continue
 		}
 		blob := request.GetFinish().Blob
-		f.blobs[blob.Digest] = f.uploads[id]
+		f.store(blob.Digest, id)
 		stored := &runwirev1.UploadBlobResponse_Stored{Blob: blob}
 		return stream.Send(&runwirev1.UploadBlobResponse{Message: &runwirev1.UploadBlobResponse_Stored_{Stored: stored}})
 	}
+}
+
+// append returns how many bytes the upload has then.
+func (f *fakeArtifacts) append(id string, data []byte) int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uploads[id] = append(f.uploads[id], data...)
+	return int64(len(f.uploads[id]))
+}
+
+func (f *fakeArtifacts) store(digest, id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.blobs[digest] = f.uploads[id]
 }
 
 func (f *fakeArtifacts) CommitArtifacts(stream grpc.ClientStreamingServer[runwirev1.CommitArtifactsRequest, runwirev1.CommitArtifactsResponse]) error {
@@ -98,16 +119,23 @@ func (f *fakeArtifacts) CommitArtifacts(stream grpc.ClientStreamingServer[runwir
 		if err != nil {
 			return err
 		}
+		f.mu.Lock()
 		f.tree = append(f.tree, request.Artifacts...)
+		f.mu.Unlock()
 	}
 }
 
 func (f *fakeArtifacts) ListArtifacts(context.Context, *runwirev1.ListArtifactsRequest) (*runwirev1.ListArtifactsResponse, error) {
-	return &runwirev1.ListArtifactsResponse{Artifacts: f.tree}, nil
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &runwirev1.ListArtifactsResponse{Artifacts: slices.Clone(f.tree)}, nil
 }
 
 func (f *fakeArtifacts) DownloadArtifact(request *runwirev1.DownloadArtifactRequest, stream grpc.ServerStreamingServer[runwirev1.DownloadArtifactResponse]) error {
-	for _, artifact := range f.tree {
+	f.mu.Lock()
+	tree := slices.Clone(f.tree)
+	f.mu.Unlock()
+	for _, artifact := range tree {
 		if artifact.Path == request.GetArtifact().Path {
 			return f.send(artifact.GetBlob(), request.Offset, stream)
 		}
@@ -116,7 +144,9 @@ func (f *fakeArtifacts) DownloadArtifact(request *runwirev1.DownloadArtifactRequ
 }
 
 func (f *fakeArtifacts) send(blob *Blob, offset int64, stream grpc.ServerStreamingServer[runwirev1.DownloadArtifactResponse]) error {
+	f.mu.Lock()
 	data := bytes.Clone(f.blobs[blob.Digest])
+	f.mu.Unlock()
 	if f.damage {
 		data[len(data)-1]++
 	}

@@ -11,7 +11,7 @@ import (
 func noLeaks(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(60 * time.Second)
 		for left := leaked(); len(left) > 0; left = leaked() {
 			if time.Now().After(deadline) {
 				t.Fatalf("goroutines are left:\n%s", strings.Join(left, "\n\n"))

@@ -82,6 +82,11 @@ func (f *fakeRegistry) WatchModels(request *runwirev1.WatchModelsRequest, stream
 		told = revision
 		select {
 		case <-changed:
+			select {
+			case <-cut: // first, where both have happened
+				return nil
+			default:
+			}
 		case <-cut:
 			return nil
 		case <-stream.Context().Done():

@@ -231,6 +231,7 @@ func TestStopRequestAndRejectionsAreTold(t *testing.T) {
 	stopped, rejected := make(chan struct{}), make(chan Rejection, 1)
 	w := serve(t, nil, fake.register).Writer("run", &WriterOptions{
 		OnStop: func() { close(stopped) }, OnRejection: func(one Rejection) { rejected <- one },
+		FlushInterval: time.Hour,
 	})
 	logSteps(t, w, "loss", 2)
 	if err := w.Close(within(t)); err != nil {
@@ -247,7 +248,7 @@ func TestStopRequestAndRejectionsAreTold(t *testing.T) {
 
 func TestParamsThatContradictGoInSeparateBatches(t *testing.T) {
 	fake := newFakeMetrics()
-	w := serve(t, nil, fake.register).Writer("run", nil)
+	w := serve(t, nil, fake.register).Writer("run", &WriterOptions{FlushInterval: time.Hour})
 	for _, value := range []string{"1", "1", "2"} {
 		if err := w.LogParams(within(t), map[string]string{"lr": value}); err != nil {
 			t.Fatal(err)

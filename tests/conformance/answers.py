@@ -51,8 +51,8 @@ class Answers(RunServiceServicer):
             self._fail(context, "DRAINING")
         if kind == "f":
             gone = threading.Event()
-            context.add_callback(gone.set)
-            gone.wait()
+            if context.add_callback(gone.set):
+                gone.wait()
         sent = {} if kind != "a" else dict(context.invocation_metadata())
         tags = {key: value for key, value in sent.items() if isinstance(value, str)}
         return GetRunResponse(run=Run(run_id=request.run_id, tags=tags))

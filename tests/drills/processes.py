@@ -86,11 +86,17 @@ def workers_of(pid: int) -> list[int]:
     """The worker processes of a server (multiprocessing's resource tracker aside)."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"spawn_main" in command:
-                found.append(int(child))
+        children = _read(task / "children").split()
+        found += [int(one) for one in children if "spawn_main" in _read(f"/proc/{one}/cmdline")]
     return found
+
+
+def _read(path: Path | str) -> str:
+    """Nothing, where the process or thread has just ended."""
+    try:
+        return Path(path).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @contextmanager

@@ -36,10 +36,14 @@ Points = list[tuple[int, int, float]]
 
 
 @contextmanager
-def running(db: Database, **settings: Any) -> Iterator[Engine]:
-    """A started engine that leaves summaries alone until it is asked for them."""
+def running(db: Database, *, folds: bool = False, **settings: Any) -> Iterator[Engine]:
+    """A started engine that leaves summaries alone until it is asked for them, and folds
+    what is old only where told so: it would at any moment."""
     engine = Engine(db, **{"refresh_delay_s": 3600.0, **settings})
-    engine.start()
+    with pytest.MonkeyPatch.context() as patch:
+        if not folds:
+            patch.setattr(engine._folder, "start", lambda: None)
+        engine.start()
     try:
         yield engine
     finally:

@@ -19,6 +19,7 @@ from runwire.v1.artifact_service_pb2_grpc import (
 )
 from runwire.v1.registry_service_pb2 import CreateModelVersionRequest
 from runwire_server.blobs import BlobStore, open_blobs
+from runwire_server.blobs.folder import _FileSegment
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
@@ -48,8 +49,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def often_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each 8 MiB, however fast they come."""
+    """After each 8 MiB, however fast they come, and however slow the disk."""
     monkeypatch.setattr(upload_call, "PROGRESS_S", 0.0)
+    monkeypatch.setattr(_FileSegment, "flush", _FileSegment.sync)
 
 
 def serve(db: Database, store: BlobStore) -> ArtifactServiceStub:

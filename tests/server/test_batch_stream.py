@@ -197,8 +197,12 @@ def test_wish_to_stop_reaches_an_open_stream(
 
 
 def test_draining_server_asks_streams_to_close_and_stores_what_still_comes(
-    stub: MetricServiceStub, drain: threading.Event, engine: Engine, run_id: str
+    stub: MetricServiceStub,
+    drain: threading.Event,
+    run_id: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(batch_stream, "GRACE_S", 60.0)
     requests = Requests(run_id)
     responses = stub.StreamBatches(iter(requests))
     next(responses)
@@ -213,6 +217,7 @@ def test_stream_that_has_grown_old_is_asked_to_close_and_stores_what_still_comes
     stub: MetricServiceStub, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_stream, "STREAM_AGE_S", 0.0)
+    monkeypatch.setattr(batch_stream, "GRACE_S", 60.0)
     requests = Requests(run_id)
     responses = stub.StreamBatches(iter(requests))
     next(responses)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from drills.processes import eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire.v1 import metric_service_pb2 as pb
@@ -351,29 +352,20 @@ def test_damaged_frame_is_kept_and_reported_after_the_others_are_folded(
 # In the background -------------------------------------------------------------------
 
 
-def wait_until(ready: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if ready():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it did not happen")
-
-
 def test_idle_runs_are_folded_without_being_asked_for(db: Database, run_id: str) -> None:
     with running(db) as engine:  # it dies before it gets to it
         write(engine, run_id, 1, 2)
-    with running(db, fold_idle_s=0.0) as engine:
-        wait_until(lambda: run_of(db, run_id).folded_arrival == 2)
+    with running(db, folds=True, fold_idle_s=0.0) as engine:
+        eventually(lambda: run_of(db, run_id).folded_arrival == 2, "it is folded")
         write(engine, run_id, 3)
-        wait_until(lambda: run_of(db, run_id).folded_arrival == 3)
+        eventually(lambda: run_of(db, run_id).folded_arrival == 3, "it is folded")
 
 
-def test_runs_with_much_to_fold_do_not_wait_to_be_idle(
-    db: Database, engine: Engine, run_id: str
-) -> None:
-    for sequence in range(1, 10):
-        write(engine, run_id, sequence, rows=20_000)
-    wait_until(lambda: run_of(db, run_id).folded_arrival > 0)
+def test_runs_with_much_to_fold_do_not_wait_to_be_idle(db: Database, run_id: str) -> None:
+    with running(db, folds=True) as engine:
+        for sequence in range(1, 10):
+            write(engine, run_id, sequence, rows=20_000)
+        eventually(lambda: run_of(db, run_id).folded_arrival > 0, "it is folded")
 
 
 def test_compact_folds_to_the_end_and_removes_frames(
@@ -383,7 +375,7 @@ def test_compact_folds_to_the_end_and_removes_frames(
     expected = exact(engine, run_id)
     before = engine.storage(run_id)
     assert (before.frames, before.unfolded_frames, before.unfolded_points) == (3, 3, 900)
-    wait_until(lambda: engine.compact(run_id).done)
+    eventually(lambda: engine.compact(run_id).done, "it is compact")
     after = engine.storage("")
     assert (after.frames, after.unfolded_frames, after.frame_bytes) == (0, 0, 0)
     assert (after.blocks, after.block_points) == (1, 900)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from drills.processes import eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire.v1.metric_pb2 import MetricBatch, SeriesInfo
@@ -153,19 +154,11 @@ def test_summaries_are_refreshed_without_being_asked_for(db: Database, run_id: s
     with running(db) as engine:  # it dies before it gets to it
         engine.submit(run_id, "w", losses(1), {}).result(10)
     with running(db, refresh_delay_s=0.0) as engine:
-        wait_until_fresh(db, engine)
+        eventually(lambda: not stale(db), "they are fresh")
         engine.submit(run_id, "w", losses(2), {}).result(10)
-        wait_until_fresh(db, engine)
+        eventually(lambda: not stale(db), "they are fresh")
     with db.read() as tx:
         assert tx.execute(sa.select(metric_summaries.c.points)).scalar_one() == 2
-
-
-def wait_until_fresh(db: Database, engine: Engine) -> None:
-    for _ in range(1000):
-        if not stale(db):
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("still stale")
 
 
 def test_two_engines_that_refresh_at_once_count_once(db: Database, run_id: str) -> None:

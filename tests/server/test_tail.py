@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ import google_crc32c
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from drills.processes import eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire._tail import Opener, TailEvent
@@ -323,7 +325,7 @@ def test_nobody_asks_while_nobody_follows(db: Database, run_id: str) -> None:
             assert follower.wait(10) == {run_id: heads(db, [run_id])[run_id]}
             with db.write() as tx:
                 run.delete(tx, run_id)
-            changes = follower.wait(10)
+            changes = eventually(partial(follower.wait, 10), "it is told")
             assert changes[run_id] == heads(db, [run_id])[run_id]
         name = "test-pulse"
         while any(thread.name == name for thread in threading.enumerate()):

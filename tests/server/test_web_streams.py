@@ -66,7 +66,8 @@ def test_watcher_hears_what_happens_elsewhere(app: App) -> None:
         assert "mark" in stream.next()[1]
         model = CreateModelRequest(name="fraud")
         BINARY.call(port, "/runwire.v1.RegistryService/CreateModel", model)
-        assert stream.next()[1]["model"]["name"] == "fraud"
+        news = next(said for _, said in iter(stream.next, None) if "mark" not in said)
+        assert news["model"]["name"] == "fraud"
 
 
 class Endless:
@@ -98,7 +99,7 @@ def test_reader_that_stops_reading_holds_some_messages_and_no_more(
             # Others are served meanwhile.
             assert BINARY.call(port, INFO, GetServerInfoRequest())
         assert stalled.fileno() == -1
-        assert endless.closed.wait(10)
+        assert endless.closed.wait(60)
 
 
 def _unread(port: int) -> socket.socket:
@@ -123,13 +124,14 @@ def test_reader_that_takes_nothing_for_long_is_given_up(
     monkeypatch.setattr(MetricService, "ReadSeries", endless)
     monkeypatch.setattr(web_call, "STALLED_S", 0.2)
     with web_port(app) as port, _unread(port):
-        assert endless.closed.wait(10)
+        assert endless.closed.wait(60)
 
 
 def test_deadline_ends_a_stream_with_its_status(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    release, closed = threading.Event(), threading.Event()
+    begun, release, closed = threading.Event(), threading.Event(), threading.Event()
 
     def wait(*_: Any) -> Iterator[bytes]:
+        begun.set()
         try:
             yield b""
             release.wait(30)
@@ -140,11 +142,14 @@ def test_deadline_ends_a_stream_with_its_status(app: App, monkeypatch: pytest.Mo
     monkeypatch.setattr(MetricService, "ReadSeries", wait)
     with web_port(app) as port:
         with closing(Stream(port, READ, {}, {"connect-timeout-ms": "200"})) as stream:
-            assert stream.next() == (0, {})
-            flags, end = stream.next()
+            said = [stream.next()]
+            while said[-1] == (0, {}):  # none, where a thread for it was late
+                said.append(stream.next())
+        flags, end = said[-1]
         assert (flags, end["error"]["code"]) == (2, "deadline_exceeded")
+        assert len(said) <= 2
         release.set()
-        assert closed.wait(10)  # and its thread with it
+        assert not begun.is_set() or closed.wait(60)  # and its thread with it
 
 
 def test_drain_tells_streams_to_go_on_elsewhere_and_lets_calls_finish(app: App) -> None:

@@ -53,7 +53,7 @@ def web_port(app: App, observe: Any = None, **settings: Any) -> Iterator[int]:
     """The port of a web server over the app."""
     chosen = Settings(**settings)
     pools = Pools(chosen)
-    server = WebServer(make_app(app, chosen, pools, observe), "127.0.0.1", 0, grace_s=5)
+    server = WebServer(make_app(app, chosen, pools, observe), "127.0.0.1", 0, grace_s=60)
     server.start()
     try:
         yield server.port

@@ -64,7 +64,9 @@ TEST(BatchQueue, NamesAreDeclaredOnceAndBesideABatchOfAnotherStream) {
 }
 
 TEST(BatchQueue, WaitsForTheFlushIntervalBeforeItSeals) {
-  BatchQueue queue({});
+  WriterOptions options;
+  options.flush_interval = std::chrono::hours(1);
+  BatchQueue queue(options);
   add(queue, {{"a", 1}});
   const auto guard = queue.guard();
   EXPECT_EQ(queue.next(guard, 0, Steady::now()), nullptr);

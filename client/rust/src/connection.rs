@@ -247,9 +247,13 @@ mod tests {
                 .unwrap()
         };
         assert_eq!([chosen(), chosen(), chosen(), chosen()], [0, 1, 2, 0]);
-        servers[1].note(true);
+        let fail = |server: &Server| {
+            let later = Instant::now() + Duration::from_secs(3600); // than this test ends
+            *server.failed.lock().unwrap() = Some(later);
+        };
+        fail(&servers[1]);
         assert_eq!([chosen(), chosen(), chosen()], [2, 2, 0]);
-        servers.iter().for_each(|server| server.note(true));
+        servers.iter().for_each(fail);
         assert_eq!([chosen(), chosen()], [1, 2]);
         servers[1].note(false);
         assert_eq!([chosen(), chosen()], [1, 1]);

@@ -1,11 +1,8 @@
 // conformance-web: a page in headless Chromium does what requests say; here lines are passed on.
 // The page comes from an origin of its own, so that the server has to allow it (--cors-origins).
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -30,8 +27,9 @@ const pages = createServer((request, response) => {
 await new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve));
 const { port } = pages.address() as AddressInfo;
 
-const profile = await mkdtemp(join(tmpdir(), "runwire-chromium-"));
-const browser = await chromium.launchPersistentContext(profile, {
+// A profile that lasts as long as the browser, and as much time as it needs.
+const browser = await chromium.launchPersistentContext("", {
+  timeout: 0,
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: FLAGS,
 });
@@ -43,8 +41,8 @@ try {
     protocol: process.argv[2] ?? "connect",
     user: process.env.RUNWIRE_USER ?? "somebody",
   });
-  await page.goto(`http://127.0.0.1:${port}/?${query}`);
-  await page.waitForFunction(() => "answer" in globalThis);
+  await page.goto(`http://127.0.0.1:${port}/?${query}`, { timeout: 0 });
+  await page.waitForFunction(() => "answer" in globalThis, undefined, { timeout: 0 });
   for await (const line of createInterface({ input: process.stdin })) {
     const answer = await page.evaluate(
       (asked) => (globalThis as unknown as Page).answer(asked),
@@ -55,7 +53,6 @@ try {
 } finally {
   await browser.close();
   pages.close();
-  await rm(profile, { recursive: true, force: true });
 }
 
 interface Page {

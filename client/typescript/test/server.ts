@@ -10,7 +10,10 @@ import { newHash } from "../src/node/file.js";
 export class TestClient extends Services {
   readonly artifacts: Artifacts;
 
-  constructor(routes: (router: ConnectRouter) => void, { streams = true, timeoutMs = 5000 } = {}) {
+  constructor(
+    routes: (router: ConnectRouter) => void,
+    { streams = true, timeoutMs = 60_000 } = {},
+  ) {
     const connection: Connection = {
       transport: createRouterTransport(routes),
       uri: "grpc://test:5001",

@@ -212,7 +212,7 @@ class MetricWriterTest {
     RunwireException error =
         assertThrows(RunwireException.class, () -> writer.flush(Duration.ofSeconds(30)));
     assertEquals(RunwireException.Code.NOT_FOUND, error.code());
-    assertTrue(told.await(10, TimeUnit.SECONDS));
+    assertTrue(told.await(60, TimeUnit.SECONDS));
     writer.log("loss", 2, 2);
     assertEquals(2, writer.droppedPoints());
     assertThrows(RunwireException.class, writer::close);
@@ -256,7 +256,7 @@ class MetricWriterTest {
             .build();
     try (MetricWriter writer = client.writer("run", options)) {
       writer.log("loss", 1, 1);
-      assertTrue(heard.await(10, TimeUnit.SECONDS));
+      assertTrue(heard.await(60, TimeUnit.SECONDS));
       assertTrue(writer.isStopRequested());
       assertEquals("bad", writer.rejections().get(0).getKey());
     }

@@ -10,6 +10,10 @@ export default {
   excludeInternal: true,
   blockTags: [...OptionDefaults.blockTags, "@generated"],
   excludeTags: ["@generated"],
+  // Not asked of git: a checkout may have another remote, or none.
+  disableGit: true,
+  sourceLinkTemplate:
+    "https://github.com/runwire/runwire/blob/main/client/typescript/src/{path}#L{line}",
   treatWarningsAsErrors: true,
   logLevel: "Warn",
 };

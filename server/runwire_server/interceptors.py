@@ -127,6 +127,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         def handle(request: Any, context: grpc.ServicerContext) -> Any:
             with _Call(method, context, self._observe):
                 if rerun:
+                    _name(request)
                     return retrying(lambda: behavior(request, context))
                 return behavior(request, context)
 
@@ -138,6 +139,13 @@ class CallInterceptor(grpc.ServerInterceptor):
                 yield from behavior(request, context)
 
         return handle
+
+
+def _name(request: Any) -> None:
+    """Give it a request id, where it may have one: run again after a lost connection, it must
+    find what it has committed. The message is this call's own, in process, too."""
+    if getattr(request, "request_id", None) == "":
+        request.request_id = uuid.uuid4().hex
 
 
 def _serializer(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:

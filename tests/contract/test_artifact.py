@@ -188,6 +188,12 @@ def test_unknown_and_deleted_runs_take_no_artifacts(client: runwire.Client, run_
     with pytest.raises(runwire.NotFoundError) as caught:
         client.artifacts.commit(run_id, artifacts)
     assert caught.value.reason == "DELETED"
+    experiment_id = client.experiments.create("in the trash").experiment_id
+    within = client.runs.create(experiment_id=experiment_id).run_id
+    client.experiments.delete(experiment_id)
+    with pytest.raises(runwire.NotFoundError) as caught:
+        client.artifacts.commit(within, artifacts)
+    assert caught.value.reason == "DELETED"
 
 
 def test_tree_of_a_model_version_is_read_and_sealed(client: runwire.Client, run_id: str) -> None:

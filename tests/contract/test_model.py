@@ -108,6 +108,13 @@ def test_renamed_model_keeps_its_versions_and_frees_its_name(
     assert client.models.create("fraud").latest_version == 0
 
 
+def test_rename_that_is_repeated_changes_nothing(client: runwire.Client, fraud: Model) -> None:
+    renamed = client.models.update("fraud", new_name="cards", etag=fraud.etag)
+    assert client.models.update("fraud", new_name="cards", etag=fraud.etag) == renamed
+    with pytest.raises(runwire.NotFoundError):
+        client.models.update("other", new_name="cards")
+
+
 def test_model_cannot_take_the_name_of_another(client: runwire.Client) -> None:
     client.models.create("a")
     client.models.create("b")

@@ -235,3 +235,38 @@ def test_process_killed_before_the_commit_leaves_nothing_of_the_group(small: Dat
     code = KILLED.format(path=sys.path, url=str(small.url))
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     assert stored(small) == [1]
+
+
+@pytest.mark.parametrize("has_come", [False, True])
+def test_who_is_interrupted_while_it_waits_leaves_no_turn_behind(
+    small: Database, has_come: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking, leave, comes = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with small.write():
+            taking.set()
+            assert leave.wait(60)
+
+    class Interrupted:
+        def acquire(self, timeout: float) -> bool:
+            if has_come:
+                leave.set()
+                assert comes.wait(60)
+            raise KeyboardInterrupt
+
+        def release(self) -> None:
+            comes.set()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert taking.wait(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(group, "_held", Interrupted)
+        with pytest.raises(KeyboardInterrupt), small.write():
+            pass
+    leave.set()
+    holder.join()
+    with small.write() as tx:
+        adding(1)(tx)
+    assert stored(small) == [1]

@@ -10,11 +10,12 @@ from urllib.parse import quote
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+from runwire.v1.registry_service_pb2 import CreateModelRequest
 from runwire.v1.run_service_pb2 import GetRunRequest, GetRunResponse
 from runwire_server.errors import FieldInvalid, NotFound, Overloaded, ServiceError
 from runwire_server.inprocess import InProcessServer
 from runwire_server.interceptors import CallInterceptor, status_of
-from runwire_server.retry import TransactionConflict
+from runwire_server.retry import ConnectionLost, TransactionConflict
 
 SERVICE = "runwire.v1.RunService"
 
@@ -22,7 +23,7 @@ SERVICE = "runwire.v1.RunService"
 class Harness:
     """One method of a service, whatever it does, behind the interceptor."""
 
-    def __init__(self, behavior: Any, *, streaming: bool = False):
+    def __init__(self, behavior: Any, *, streaming: bool = False, asks: Any = GetRunRequest):
         self.ended: list[tuple[str, str]] = []
         server = InProcessServer([CallInterceptor(lambda *a: self.ended.append(a[:2]))])
         make = (
@@ -30,10 +31,10 @@ class Harness:
             if streaming
             else grpc.unary_unary_rpc_method_handler
         )
-        handler = make(behavior, GetRunRequest.FromString, GetRunResponse.SerializeToString)
+        handler = make(behavior, asks.FromString, GetRunResponse.SerializeToString)
         server.add_registered_method_handlers(SERVICE, {"GetRun": handler})
         self.call = server.channel.unary_unary(
-            f"/{SERVICE}/GetRun", GetRunRequest.SerializeToString, GetRunResponse.FromString
+            f"/{SERVICE}/GetRun", asks.SerializeToString, GetRunResponse.FromString
         )
 
 
@@ -123,6 +124,23 @@ def test_lost_race_is_run_again_and_the_caller_never_knows() -> None:
     assert harness.call(GetRunRequest()) == GetRunResponse()
     assert len(attempts) == 3
     assert harness.ended == [(f"/{SERVICE}/GetRun", "OK")]
+
+
+@pytest.mark.parametrize("own", ["", "mine"])
+def test_call_run_again_after_a_lost_connection_is_the_same_request(own: str) -> None:
+    ids: list[str] = []
+
+    def behavior(request: Any, context: Any) -> Any:
+        ids.append(request.request_id)
+        if len(ids) == 1:
+            raise ConnectionLost("the database went away")  # it may have committed
+        return GetRunResponse()
+
+    request = CreateModelRequest(name="one", request_id=own)
+    assert Harness(behavior, asks=CreateModelRequest).call(request) == GetRunResponse()
+    assert ids == [ids[0]] * 2
+    assert ids[0] == own or (own == "" and len(ids[0]) == 32)
+    assert request.request_id == own
 
 
 def test_race_lost_for_ever_is_overload_with_retry_info() -> None:

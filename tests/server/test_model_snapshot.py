@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire.v1 import registry_service_pb2 as pb
+from runwire.v1.artifact_pb2 import ModelVersionKey
+from runwire.v1.model_pb2 import Model
 from runwire_server import errors
 from runwire_server.store import model_event, model_snapshot
-from runwire_server.store.database import Database, Transaction
+from runwire_server.store.database import Announcement, Database, Transaction
 from runwire_server.store.model_answers import Answers
 from runwire_server.store.model_resolve import Answer
 from runwire_server.store.model_snapshot import ModelSnapshot
@@ -202,3 +206,46 @@ def test_answers_are_bounded_and_the_longest_unused_go_first() -> None:
     answers.drop(scope, "id")
     assert not any(answers.get(scope, f"m/{number}") for number in range(100))
     assert answers.get(object(), "m/0") is None
+
+
+def test_what_a_repeat_is_told_is_seen_before_the_first_call_ends(
+    service: Service, db: Database
+) -> None:
+    for _ in range(2):
+        service.publish(aliases=["champion"])
+    service.resolve(["m@champion"])
+    move = partial(service.SetModelAlias, model="m", alias="champion", version=1)
+    first, is_late, may_end = threading.Thread(target=move), threading.Event(), threading.Event()
+    listen = db._listeners[0]
+
+    def late(change: Announcement) -> None:
+        if threading.current_thread() is first:
+            is_late.set()
+            assert may_end.wait(60)
+        listen(change)
+
+    db._listeners[0] = late
+    first.start()
+    assert is_late.wait(60)
+    assert move().previous_version == 1
+    assert service.resolve(["m@champion"]).resolved[0].model_version.version == 1
+    may_end.set()
+    first.join()
+
+
+def test_copy_names_its_source_as_it_is_called_now(service: Service) -> None:
+    service.publish("a")
+    source = ModelVersionKey(model="a", version=1)
+    service.CreateModelVersion(model="copy", create_model=True, source_version=source)
+    service.resolve(["copy/1"])
+    renaming = FieldMask(paths=["name"])
+    service.UpdateModel(model=Model(name="a"), new_name="b", update_mask=renaming)
+    found = service.resolve(["copy/1"]).resolved[0].model_version
+    assert found.source_version == ModelVersionKey(model="b", version=1, workspace="default")
+
+
+def test_alias_that_cannot_be_stored_is_that_references_fault(service: Service) -> None:
+    service.publish(aliases=["champion"])
+    good, bad = service.resolve(["m@champion", "m@a\0"]).resolved
+    assert good.model_version.version == 1
+    assert bad.fault.reason == "FIELD_INVALID"

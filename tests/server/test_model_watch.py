@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from runwire.v1.model_pb2 import ModelEvent
 from runwire.v1.registry_service_pb2 import WatchModelsRequest, WatchModelsResponse
 from runwire_server import errors
+from runwire_server.errors import Draining
 from runwire_server.store import live, model_watch
 from runwire_server.store.database import Database
 from runwire_server.store.registry import Watching
@@ -221,3 +222,14 @@ def test_watch_does_not_miss_what_is_changed_while_it_begins(service: Service) -
     finally:
         stop.set()
         changer.join()
+
+
+def test_snapshot_that_ends_in_the_middle_is_not_marked(service: Service) -> None:
+    for name in ("m", "n"):
+        service.publish(name)
+    request = WatchModelsRequest(snapshot_first=True)
+    watching = service.registry.watch(request, threading.Event(), 0.0)
+    told: list[bytes] = []
+    with pytest.raises(Draining):
+        told.extend(watching.events())
+    assert [WatchModelsResponse.FromString(one).WhichOneof("event") for one in told] == ["model"]

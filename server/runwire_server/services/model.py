@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from grpc import ServicerContext
@@ -21,7 +22,8 @@ from runwire_server.store import (
     model_stage,
     model_version,
 )
-from runwire_server.store.database import Database
+from runwire_server.store.database import Database, Transaction
+from runwire_server.store.experiment import workspace_of
 from runwire_server.store.registry import Registry
 from runwire_server.store.times import from_proto
 
@@ -30,10 +32,18 @@ class RegistryService(RegistryServiceServicer):
     def __init__(self, db: Database, registry: Registry, drain: threading.Event):
         self._db, self._registry, self._drain = db, registry, drain
 
+    @contextmanager
+    def _writing(self, workspace: str) -> Iterator[Transaction]:
+        """Its end is announced also where it has found its work done: the call that did it
+        may not have come to that yet, and what is acknowledged must be seen."""
+        with self._db.write() as tx:
+            tx.announce(model_event.REGISTRY, workspace_of(workspace))
+            yield tx
+
     def CreateModel(
         self, request: pb.CreateModelRequest, context: ServicerContext
     ) -> pb.CreateModelResponse:
-        with self._db.write() as tx:
+        with self._writing(request.workspace) as tx:
             created, existed = model.create(tx, request, actor=user_of(context))
             return pb.CreateModelResponse(model=created, existed=existed)
 
@@ -53,28 +63,28 @@ class RegistryService(RegistryServiceServicer):
     def UpdateModel(
         self, request: pb.UpdateModelRequest, context: ServicerContext
     ) -> pb.UpdateModelResponse:
-        with self._db.write() as tx:
+        with self._writing(request.model.workspace) as tx:
             updated = model.update(tx, request, actor=user_of(context))
             return pb.UpdateModelResponse(model=updated)
 
     def DeleteModel(
         self, request: pb.DeleteModelRequest, context: ServicerContext
     ) -> pb.DeleteModelResponse:
-        with self._db.write() as tx:
+        with self._writing(request.workspace) as tx:
             model.delete(tx, request, actor=user_of(context))
             return pb.DeleteModelResponse()
 
     def RestoreModel(
         self, request: pb.RestoreModelRequest, context: ServicerContext
     ) -> pb.RestoreModelResponse:
-        with self._db.write() as tx:
+        with self._writing(request.workspace) as tx:
             restored, existed = model_restore.restore(tx, request, actor=user_of(context))
             return pb.RestoreModelResponse(model=restored, existed=existed)
 
     def CreateModelVersion(
         self, request: pb.CreateModelVersionRequest, context: ServicerContext
     ) -> pb.CreateModelVersionResponse:
-        with self._db.write() as tx:
+        with self._writing(request.workspace) as tx:
             created, existed = model_version.create(tx, request, actor=user_of(context))
             return pb.CreateModelVersionResponse(model_version=created, existed=existed)
 
@@ -95,21 +105,21 @@ class RegistryService(RegistryServiceServicer):
     def UpdateModelVersion(
         self, request: pb.UpdateModelVersionRequest, context: ServicerContext
     ) -> pb.UpdateModelVersionResponse:
-        with self._db.write() as tx:
+        with self._writing(request.model_version.workspace) as tx:
             updated = model_version.update(tx, request, actor=user_of(context))
             return pb.UpdateModelVersionResponse(model_version=updated)
 
     def DeleteModelVersion(
         self, request: pb.DeleteModelVersionRequest, context: ServicerContext
     ) -> pb.DeleteModelVersionResponse:
-        with self._db.write() as tx:
+        with self._writing(request.key.workspace) as tx:
             model_version.delete(tx, request, actor=user_of(context))
             return pb.DeleteModelVersionResponse()
 
     def RestoreModelVersion(
         self, request: pb.RestoreModelVersionRequest, context: ServicerContext
     ) -> pb.RestoreModelVersionResponse:
-        with self._db.write() as tx:
+        with self._writing(request.key.workspace) as tx:
             restored = model_restore.restore_version(
                 tx, request.key, comment=request.comment, actor=user_of(context)
             )
@@ -118,27 +128,27 @@ class RegistryService(RegistryServiceServicer):
     def SetModelAlias(
         self, request: pb.SetModelAliasRequest, context: ServicerContext
     ) -> pb.SetModelAliasResponse:
-        with self._db.write() as tx:
+        with self._writing(request.workspace) as tx:
             before, revision = model_alias.set_alias(tx, request, actor=user_of(context))
             return pb.SetModelAliasResponse(previous_version=before, revision=revision)
 
     def DeleteModelAlias(
         self, request: pb.DeleteModelAliasRequest, context: ServicerContext
     ) -> pb.DeleteModelAliasResponse:
-        with self._db.write() as tx:
+        with self._writing(request.workspace) as tx:
             revision = model_alias.delete_alias(tx, request, actor=user_of(context))
             return pb.DeleteModelAliasResponse(revision=revision)
 
     def RollbackModelAlias(
         self, request: pb.RollbackModelAliasRequest, context: ServicerContext
     ) -> pb.RollbackModelAliasResponse:
-        with self._db.write() as tx:
+        with self._writing(request.workspace) as tx:
             return model_alias.rollback_alias(tx, request, actor=user_of(context))
 
     def TransitionModelVersion(
         self, request: pb.TransitionModelVersionRequest, context: ServicerContext
     ) -> pb.TransitionModelVersionResponse:
-        with self._db.write() as tx:
+        with self._writing(request.key.workspace) as tx:
             moved = model_stage.transition(tx, request, actor=user_of(context))
             return pb.TransitionModelVersionResponse(model_version=moved)
 

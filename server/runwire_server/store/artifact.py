@@ -26,9 +26,9 @@ import sqlalchemy as sa
 from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob
 from runwire.v1.artifact_service_pb2 import CommitArtifactsRequest
 
-from runwire_server.errors import Deleted, FieldInvalid, NotFound, TreeSealed
+from runwire_server.errors import FieldInvalid, NotFound, TreeSealed
 from runwire_server.retry import TransactionConflict
-from runwire_server.store import artifact_entry, blob, model_row
+from runwire_server.store import artifact_entry, blob, model_row, run_row
 from runwire_server.store.artifact_entry import Entry
 from runwire_server.store.check import check_run_id
 from runwire_server.store.database import Transaction
@@ -81,16 +81,15 @@ def owner_to_read(tx: Transaction, owner: ArtifactOwner) -> str:
 def owner_to_change(tx: Transaction, owner: ArtifactOwner) -> str:
     """As ``owner_to_read``, and no other transaction changes its tree meanwhile.
 
-    Raises ``TreeSealed`` for a model version, ``Deleted`` for a run in the trash. The
-    state of the run does not matter: results are also added to runs that have ended.
+    Raises ``TreeSealed`` for a model version, ``Deleted`` for a run that is in the trash,
+    or its experiment. The state of the run does not matter: results are also added to runs
+    that have ended.
     """
     key = owner_to_read(tx, owner)
     if owner.HasField("model_version"):
         version = owner.model_version
         raise TreeSealed(f"model version {version.model}/{version.version}")
-    run = _find_run(tx, tx.locked(sa.select(runs.c.delete_time)), owner.run_id)
-    if run.delete_time is not None:
-        raise Deleted("run", owner.run_id)
+    run_row.locked_live(tx, owner.run_id)
     return key
 
 

@@ -120,12 +120,30 @@ class GroupCommit:
                 return
             turn = _held()
             self._waiting.append(turn)
-        if turn.acquire(timeout=self._timeout_s):
-            return
+        try:
+            if turn.acquire(timeout=self._timeout_s):
+                return
+        except BaseException:  # Ctrl-C: nobody may wait for who has gone
+            if not self._is_withdrawn(turn):
+                self._pass_on()
+            raise
+        if self._is_withdrawn(turn):
+            raise Overloaded(what="the database is busy")
+
+    def _is_withdrawn(self, turn: threading.Lock) -> bool:
+        """False: it has come just now."""
         with self._lock:
-            if turn in self._waiting:  # else it has come just now
-                self._waiting.remove(turn)
-                raise Overloaded(what="the database is busy")
+            if turn not in self._waiting:
+                return False
+            self._waiting.remove(turn)
+            return True
+
+    def _pass_on(self) -> None:
+        """A turn that is not taken: those of an open transaction wait for its end."""
+        if self._group is None:
+            self._give_turn()
+        else:
+            self._leave(self._group)
 
     def _leave(self, group: _Group) -> None:
         """Pass the open transaction on to who waits for a turn (and cannot leave without one

@@ -37,15 +37,16 @@ class Source(Protocol[Event]):
         """What there is to tell, now that these topics are in these states. No transaction
         is open while an event is on its way: its reader may take its time."""
 
-    def mark(self) -> Event:
-        """Nothing missed up to here."""
+    def mark(self) -> Event | None:
+        """Nothing missed up to here. None: there is no place yet to go on from."""
 
 
 class Live(Generic[Event]):
     """Serves one source. ``cancel`` may be called from any thread.
 
     ``drain``: set when the server goes away. ``lasts_s``: how long the call may be open.
-    Either way it ends with a last Mark and ``Draining``, and its caller goes on elsewhere.
+    Either way it ends with a last Mark, where there is one, and ``Draining``: its caller goes
+    on elsewhere.
     """
 
     def __init__(self, source: Source[Event], pulse: Pulse, drain: threading.Event, lasts_s: float):
@@ -64,7 +65,7 @@ class Live(Generic[Event]):
         with self._pulse.follow(self._source.topics) as self._follower:
             pending = dict(self._source.begin())
             yield from self._told(pending)
-            yield self._source.mark()
+            yield from self._marked()
             marked_s = told_s = time.monotonic()
             pending = {}
             while not self._cancelled:
@@ -74,10 +75,10 @@ class Live(Generic[Event]):
                         marked_s = told_s = time.monotonic()
                     pending = {}
                 if self._is_due():
-                    yield self._source.mark()
+                    yield from self._marked()
                     raise self._moved()
                 if time.monotonic() - marked_s >= MARK_S:
-                    yield self._source.mark()
+                    yield from self._marked()
                     marked_s = time.monotonic()
                 pending |= self._follower.wait(self._pause_s(bool(pending), told_s))
 
@@ -87,6 +88,11 @@ class Live(Generic[Event]):
             yield event
             if self._cancelled or self._is_due():
                 return
+
+    def _marked(self) -> Iterator[Event]:
+        mark = self._source.mark()
+        if mark is not None:
+            yield mark
 
     def _is_due(self) -> bool:
         return self._drain.is_set() or time.monotonic() >= self._ends_s

@@ -149,7 +149,7 @@ def update(tx: Transaction, request: UpdateModelRequest, *, actor: str = "") -> 
     ``AlreadyExists`` (new_name), ``FieldInvalid`` and ``TooLarge``.
     """
     wanted, mask = request.model, masks.parse(request.update_mask, CHANGEABLE)
-    row = model_row.locked(tx, workspace_of(wanted.workspace), wanted.name)
+    row = _locked_to_update(tx, request, may_be_renamed="name" in mask)
     fields = _changed_fields(tx, row, wanted, mask)
     owner = {"model_id": row.model_id}
     stored = model_tag.read(tx, model_tags, owner)
@@ -172,6 +172,18 @@ def update(tx: Transaction, request: UpdateModelRequest, *, actor: str = "") -> 
         )
         model_row.touch(tx, row, revision, **fields)
     return message(tx, model_row.find_by_id(tx, row.model_id))
+
+
+def _locked_to_update(
+    tx: Transaction, request: UpdateModelRequest, *, may_be_renamed: bool
+) -> ModelRow:
+    """By its name; by its new one where the same call has given it that before."""
+    workspace, name = workspace_of(request.model.workspace), request.model.name
+    if may_be_renamed and model_row.lookup(tx, workspace, name) is None:
+        row = model_row.lookup(tx, workspace, request.new_name)
+        if row is not None and model_event.name_before(tx, row) == name:
+            return model_row.locked(tx, workspace, request.new_name)
+    return model_row.locked(tx, workspace, name)
 
 
 def rename(tx: Transaction, row: ModelRow, name: str, cause: Cause) -> ModelRow:

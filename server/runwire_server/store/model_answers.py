@@ -21,7 +21,7 @@ class Answers:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._kept: OrderedDict[tuple[Scope, str], Answer] = OrderedDict()
-        # By the name and by the id of the model that an answer depends on.
+        # By the names and ids of the models that an answer depends on.
         self._references: dict[tuple[Scope, str], set[str]] = {}
 
     def get(self, scope: Scope, reference: str) -> Answer | None:
@@ -34,7 +34,7 @@ class Answers:
         self._remove(scope, reference)
         self._kept[scope, reference] = answer
         self._bytes += _size(reference, answer)
-        for model in _models(answer):
+        for model in answer.models:
             self._references.setdefault((scope, model), set()).add(reference)
         while self._bytes > self._max_bytes:
             self._remove(*next(iter(self._kept)))
@@ -49,15 +49,11 @@ class Answers:
         if answer is None:
             return
         self._bytes -= _size(reference, answer)
-        for model in _models(answer):
+        for model in answer.models:
             references = self._references[scope, model]
             references.discard(reference)
             if not references:
                 del self._references[scope, model]
-
-
-def _models(answer: Answer) -> set[str]:
-    return {answer.name, answer.model_id} - {""}
 
 
 def _size(reference: str, answer: Answer) -> int:

@@ -135,6 +135,20 @@ def standing_move(tx: Transaction, model: ModelRow, alias: str) -> ModelEvent | 
     return None
 
 
+def name_before(tx: Transaction, model: ModelRow) -> str:
+    """The name that a model had before the one of today; "" where it had none."""
+    renames = (
+        sa.select(model_events.c.previous_model)
+        .where(
+            model_events.c.model_id == model.model_id,
+            model_events.c.kind == ModelEvent.KIND_MODEL_RENAMED,
+        )
+        .order_by(model_events.c.revision.desc())
+        .limit(1)
+    )
+    return tx.execute(renames).scalar() or ""
+
+
 def list_events(tx: Transaction, request: ListModelEventsRequest) -> tuple[list[ModelEvent], str]:
     """Events newest first, and the next page's token; fewer than ``page_size`` where a
     message would outgrow its limit.

@@ -16,7 +16,7 @@ from runwire_server.errors import FieldInvalid, NotFound, ServiceError, TooLarge
 from runwire_server.store import model, model_alias, model_row, model_then, model_version
 from runwire_server.store.database import Transaction
 from runwire_server.store.fit import PAGE_BYTES
-from runwire_server.store.model_name import LATEST, canonical_stage
+from runwire_server.store.model_name import LATEST, canonical_stage, check_alias
 from runwire_server.store.model_row import ModelRow, VersionRow
 from runwire_server.store.tables import model_versions
 
@@ -30,13 +30,20 @@ _REFERENCE = re.compile(r"([^@/]+)([@/])(.+)", re.DOTALL)
 
 
 class Answer(NamedTuple):
-    """What a reference means, or why it means nothing. It holds until the model changes that
-    has the name or the id; without a name, for good."""
+    """What a reference means, or why it means nothing. It holds until a model changes that it
+    depends on: the one that has the name or the id, or was the source of a copy. Without any
+    of them, for good."""
 
     response: bytes  # a ResolveModelsResponse with this one in it
     size_bytes: int  # of the version; 0: it is a fault
     name: str = ""
     model_id: str = ""
+    source_model_id: str = ""
+
+    @property
+    def models(self) -> set[str]:
+        """Names and ids of the models that it depends on."""
+        return {self.name, self.model_id, self.source_model_id} - {""}
 
 
 def check(references: Sequence[str]) -> None:
@@ -77,7 +84,8 @@ def answer(tx: Transaction, workspace: str, reference: str, at: int | None = Non
         return _fault(reference, error, name, model_id)
     response = ResolveModelsResponse()
     response.resolved.add(reference=reference, model_version=version)
-    return Answer(response.SerializeToString(), version.ByteSize(), name, model_id)
+    size = version.ByteSize()
+    return Answer(response.SerializeToString(), size, name, model_id, found.source_model_id)
 
 
 def _fault(reference: str, error: ServiceError, name: str = "", model_id: str = "") -> Answer:
@@ -96,6 +104,7 @@ def _find(
             raise NotFound("model version", reference)
         return found
     if separator == "@":
+        check_alias("references", selector)
         version = model_alias.target(tx, row, selector)
         if not version:
             raise NotFound("alias", reference)

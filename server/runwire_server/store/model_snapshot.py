@@ -139,7 +139,7 @@ class ModelSnapshot:
             asked = {
                 reference: model_resolve.answer(tx, known.workspace, reference)
                 for reference, one in zip(references, found, strict=True)
-                if one is None or changed is None or {one.name, one.model_id} & changed
+                if one is None or changed is None or one.models & changed
             }
         with self._lock:
             if known.revision == since and revision != since:

@@ -82,8 +82,8 @@ class Watch:
 
     def news(self, changes: Mapping[str, Hashable]) -> Iterator[bytes]:
         if self._start == "snapshot_first":
-            self._start = None
             yield from self._snapshot()
+            self._start = None
         until = self._until(changes)
         if not 0 <= until - self._told <= MOST_BEHIND:
             self.is_over = True
@@ -94,7 +94,9 @@ class Watch:
             yield from self._window(step)
             self._told = step
 
-    def mark(self) -> bytes:
+    def mark(self) -> bytes | None:
+        if self._start == "snapshot_first":
+            return None  # it was left in the middle: no revision says what of it was told
         mark = WatchModelsResponse.Mark()
         return WatchModelsResponse(mark=mark, revision=self._told).SerializeToString()
 

@@ -73,10 +73,11 @@ class Pulse:
         that nobody followed before is told once without a change."""
         follower = Follower(topics)
         with self._lock:
-            self._followers.add(follower)
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                thread.start()  # it waits for this lock
+                self._thread = thread
+            self._followers.add(follower)
         try:
             yield follower
         finally:
@@ -101,9 +102,9 @@ class Pulse:
     def _work(self) -> None:
         known: Mapping[str, Hashable] = {}
         changed_s = 0.0
-        while followers := self._present():
+        while self._is_followed():
             started = time.monotonic()
-            topics = frozenset[str]().union(*(one.topics for one in followers))
+            topics = frozenset[str]().union(*(one.topics for one in self._present()))
             found = self._look(topics)
             if found is None:
                 self._rest(AWAY_S, AWAY_S)
@@ -114,19 +115,24 @@ class Pulse:
                 if one not in known or known[one] != found.get(one)
             }
             known = {one: found.get(one) for one in topics}
-            _tell(followers, changed)
+            # Those, too, who came while it looked: they may have begun before the change.
+            _tell(self._present(), changed)
             now = time.monotonic()
             changed_s = now if changed else changed_s
             pause_s = BUSY_S if now - changed_s < BUSY_FOR_S else IDLE_S
             least_s = max(BELL_S, REST * (now - started))
             self._rest(least_s, max(pause_s, least_s))
 
-    def _present(self) -> list[Follower]:
-        """Those who follow now; where there is none the thread is given up."""
+    def _is_followed(self) -> bool:
+        """Where nobody follows the thread is given up."""
         with self._lock:
             if self._closed or not self._followers:
                 self._thread = None
-                return []
+                return False
+            return True
+
+    def _present(self) -> list[Follower]:
+        with self._lock:
             return list(self._followers)
 
     def _look(self, topics: Collection[str]) -> Mapping[str, Hashable] | None:

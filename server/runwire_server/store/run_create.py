@@ -35,7 +35,9 @@ def create(tx: Transaction, draft: Run, experiment_name: str, workspace: str) ->
     ``FieldInvalid`` and ``TooLarge``; ``NotFound`` and ``Deleted`` for the experiment.
     """
     _check(draft)
-    run_id = draft.run_id or uuid.uuid4().hex
+    if not draft.run_id:  # kept where the call is run again: it may have been committed
+        draft.run_id = uuid.uuid4().hex
+    run_id = draft.run_id
     by_name = bool(experiment_name) and not draft.experiment_id
     if by_name and (there := run_row.lookup(tx, run_id)) is not None:
         return message(there, Data()), True  # and no experiment is made for it

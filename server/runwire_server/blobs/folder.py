@@ -1,7 +1,9 @@
 """Blobs in a local folder.
 
 Not through fsspec, whose local files know neither fsync nor a durable rename: a blob
-is written under another name, synced, renamed, and its folder synced.
+is written under another name, synced, renamed, and its folder synced. One that is an
+upload's only segment gets a second name: the segment stays until the upload is dropped, so
+that who dies before the blob is noted leaves an upload that can be gone on with.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from runwire_server.errors import StorageUnavailable
 
 # Chunks of an upload that wait for the disk; their memory is the upload's.
 MOST_WRITES = 4
+# Only where a link cannot be given a second name itself (see ``_no_link``).
+_FOLLOWS = os.link not in os.supports_follow_symlinks
 
 
 class FolderStore(BlobStore):
@@ -92,8 +96,7 @@ class FolderStore(BlobStore):
 
     def assemble(self, pieces: Sequence[Piece], key: str, *, take: bool) -> None:
         with _translated():
-            if take and len(pieces) == 1:
-                self._rename(self._root / pieces[0].key, self._root / key)
+            if take and len(pieces) == 1 and self._link(pieces[0].key, key):
                 return
             with self._written(key) as file:
                 for piece in pieces:
@@ -109,7 +112,7 @@ class FolderStore(BlobStore):
         """A file that is under ``key``, whole and durable, after the block; or not at all."""
         target = self._root / key
         _make_folder(target.parent)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        temporary = _beside(target)
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -120,8 +123,23 @@ class FolderStore(BlobStore):
             temporary.unlink(missing_ok=True)
             raise
 
-    def _rename(self, source: Path, target: Path) -> None:
+    def _link(self, key: str, other: str) -> bool:
+        """Give a synced file another name, whatever has that now. False where links are not to
+        be had: not on every file system, not across two, nor any number of them."""
+        target = self._root / other
         _make_folder(target.parent)
+        temporary = _beside(target)
+        try:
+            os.link(self._root / key, temporary, follow_symlinks=_FOLLOWS)
+        except OSError:
+            return False
+        try:
+            self._rename(temporary, target)
+        finally:  # a rename onto the same file leaves both names
+            temporary.unlink(missing_ok=True)
+        return True
+
+    def _rename(self, source: Path, target: Path) -> None:
         source.replace(target)
         _sync_folder(target.parent)
 
@@ -211,6 +229,11 @@ def _translated() -> Iterator[None]:
         yield
     except OSError as error:
         raise unavailable(error) from error
+
+
+def _beside(target: Path) -> Path:
+    """A name that nobody else has, in the same folder."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from runwire_server.blobs.objects import ObjectStore, translated
-from runwire_server.blobs.store import WRITERS, Piece
+from runwire_server.blobs.store import FOLDERS, WRITERS, Piece
 from runwire_server.errors import StorageUnavailable
 
 MAX_PARTS = 10_000
@@ -55,8 +55,11 @@ class S3Store(ObjectStore):
         return None
 
     def drop_parts(self, before: float) -> int:
-        bucket, _, prefix = self._root.partition("/")
-        under = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else ""}
+        return sum(self._drop_parts(self.path(folder), before) for folder in FOLDERS)
+
+    def _drop_parts(self, folder: str, before: float) -> int:
+        bucket, _, prefix = folder.partition("/")
+        under = {"Bucket": bucket, "Prefix": f"{prefix}/"}
         dropped, marks = 0, dict[str, str]()
         while True:
             with translated():

@@ -30,6 +30,8 @@ _PROBLEMS = {
     errno.ENOTDIR: "a file is where a folder of the blob store should be",
     errno.EEXIST: "a file is where a folder of the blob store should be",
 }
+# Where all that we keep is: the rest of a bucket may be anybody's.
+FOLDERS = ("blobs", "uploads")
 _BLOB_KEY = re.compile(r"blobs/[^/]+/sha256/([0-9a-f]{2})/([0-9a-f]{62})(?:\.[0-9a-f]+)?")
 _PLAIN_WORKSPACE = re.compile(r"[a-z0-9_-]{1,64}")
 
@@ -140,7 +142,8 @@ class BlobStore(ABC):
 
     @abstractmethod
     def assemble(self, pieces: Sequence[Piece], key: str, *, take: bool) -> None:
-        """Make one blob of them. ``take``: nobody else holds them, they may be moved."""
+        """Make one blob of them, which stay. ``take``: nobody writes them any more, the blob
+        may share their bytes."""
 
     def drop_parts(self, before: float) -> int:
         """End multipart uploads of ours that were begun before (seconds) and abandoned."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from runwire.v1.artifact_pb2 import Blob, Chunk
 from runwire.v1.artifact_service_pb2 import UploadBlobRequest, UploadBlobResponse
@@ -21,6 +21,7 @@ from runwire_server.errors import (
     DigestMismatch,
     FieldInvalid,
     OffsetGap,
+    Overloaded,
     ServiceError,
     StorageUnavailable,
     TooLarge,
@@ -46,15 +47,22 @@ class UploadCall:
     def __init__(self, db: Database, blobs: BlobStore, limits: Limits, held: Upload):
         self._db, self._blobs, self._limits = db, blobs, limits
         self._upload = held
-        self._hasher = Hasher()
         self._size = 0
-        for segment in held.segments:
-            for piece in blobs.pieces(held.upload_id, *segment):
-                for data in blobs.stream(piece.key, 0, piece.size_bytes):
-                    self._count(data)
-        self._flushed, self._flush_time = self._size, 0.0
+        self._flushed, self._flush_time = 0, 0.0
         self._touch_time = time.monotonic()
         self._writer = blobs.begin_segment(held.upload_id, held.holder)
+        self._hasher = Hasher()
+
+    def read_back(self) -> None:
+        """Hash what was acknowledged before. Of much that takes a while, in which others hear
+        that the call lives."""
+        held = self._upload
+        for segment in held.segments:
+            for piece in self._blobs.pieces(held.upload_id, *segment):
+                for data in self._blobs.stream(piece.key, 0, piece.size_bytes):
+                    self._count(data)
+                    self._touch()
+        self._flushed = self._size
 
     def append(self, chunk: Chunk) -> bool:
         """Take the next chunk; true where more is durable than was acknowledged, or others
@@ -74,8 +82,8 @@ class UploadCall:
         if self._is_flush_due():
             self._writer.flush()
             self._flushed, self._flush_time = size, time.monotonic()
-        is_touch_due = time.monotonic() - self._touch_time >= upload.TOUCH_S
-        return is_touch_due or self._writer.durable() > self._upload.segments[-1].size_bytes
+        is_ahead = self._writer.durable() > self._upload.segments[-1].size_bytes
+        return is_ahead or self._is_touch_due()
 
     def acknowledge(self, *, last: bool = False) -> UploadBlobResponse:
         """``Progress``; or ``Stored``, where another call has stored the same bytes meanwhile.
@@ -131,15 +139,15 @@ class UploadCall:
         return _stored(actual, existed=existing is not None)
 
     def discard(self) -> None:
-        """Forget the upload and its bytes."""
+        """Forget the upload and its bytes, unless another call has it by now."""
         self.close()
 
-        def forget() -> None:
+        def forget() -> bool:
             with self._db.write() as tx:
-                upload.discard(tx, self._upload)
+                return upload.discard(tx, self._upload)
 
-        retrying(forget)
-        self._blobs.drop_upload(self._upload.upload_id)
+        if retrying(forget):
+            self._blobs.drop_upload(self._upload.upload_id)
 
     def release(self) -> None:
         """Let another call go on from what was acknowledged."""
@@ -154,6 +162,20 @@ class UploadCall:
     def close(self) -> None:
         self._hasher.close()
         self._writer.close()
+
+    def _touch(self) -> None:
+        """Where it is due, note that the call lives, which has written nothing so far."""
+
+        def note() -> Upload:
+            with self._db.write() as tx:
+                return upload.acknowledge(tx, self._upload, 0)
+
+        if self._is_touch_due():
+            self._touch_time = time.monotonic()
+            self._upload = retrying(note)
+
+    def _is_touch_due(self) -> bool:
+        return time.monotonic() - self._touch_time >= upload.TOUCH_S
 
     def _is_flush_due(self) -> bool:
         waiting = self._size - self._flushed
@@ -175,6 +197,10 @@ class UploadCall:
 
     def _fail(self, error: ServiceError) -> None:
         self.discard()
+        if self._upload.is_adopted:
+            # The fault may be of who began it. Whoever comes again finds it gone and begins one
+            # of his own, where a fault is his.
+            raise Overloaded(what="an upload that another sender began was wrong") from error
         raise error
 
     def _assemble(self, key: str) -> None:
@@ -198,24 +224,23 @@ def respond(
     first = next(requests, None)
     if first is None or not first.HasField("open"):
         raise FieldInvalid("open", "it must be the first message")
-    if first.open.blob.digest and not first.open.upload_id:
-        _wait_for_the_dead(db, first.open)
+    if first.open.blob.digest:
+        blob.check_digest("open.blob.digest", first.open.blob.digest)
+        if not first.open.upload_id:
+            _wait_for_the_dead(db, first.open)
     held, stored = retrying(lambda: _open(db, limits, first.open))
     if held is None:
         if first.open.upload_id:
             blobs.drop_upload(first.open.upload_id)
         yield _stored(stored, existed=True)
         return
-    call = UploadCall(db, blobs, limits, held)
-    try:
-        yield _opened(held, limits)
-        yield from _answers(call, requests)
-        call.release()
-    except Exception:  # whatever ended it, most often a cut: the next call goes on at once
-        call.release()
-        raise
-    finally:
-        call.close()
+    with closing(UploadCall(db, blobs, limits, held)) as call:
+        try:
+            call.read_back()
+            yield _opened(held, limits)
+            yield from _answers(call, requests)
+        finally:  # whatever ended it, most often a cut: the next call goes on at once
+            call.release()
 
 
 def _answers(
@@ -258,8 +283,6 @@ def _open(
 ) -> tuple[Upload | None, Blob]:
     """An upload held by this call; or None, and the blob that is stored already."""
     declared = opening.blob
-    if declared.digest:
-        blob.check_digest("open.blob.digest", declared.digest)
     if not 0 <= declared.size_bytes <= limits.max_blob_bytes:
         raise TooLarge("open.blob.size_bytes", declared.size_bytes, limits.max_blob_bytes)
     workspace = workspace_of(opening.workspace)

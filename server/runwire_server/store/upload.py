@@ -5,7 +5,8 @@ The bytes lie in the blob store as *segments*, one for each call that carried so
 belongs to the call that opened the upload last. Its name is a fence: a call that
 lost the upload to a newer one (its client reconnected) cannot acknowledge any more,
 and it never touches the bytes that others have acknowledged. A call that ends releases
-the upload, so that anybody who sends the same digest goes on from there.
+the upload, so that anybody who sends the same digest goes on from there. That such bytes
+may be another sender's is kept in the list, too: they may be wrong, through no fault of his.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Segment(NamedTuple):
 
 
 _NOBODY = Segment("", 0)
+# Marks an upload that somebody went on with who knew its digest only.
+_ADOPTED = Segment("+", 0)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class Upload:
     def holder(self) -> str:
         """The name of the segment that belongs to the newest call."""
         return self.segments[-1].name
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether some of its bytes may be of another sender than its holder."""
+        return _ADOPTED in self.segments
 
 
 def create(tx: Transaction, workspace: str, declared: Blob) -> Upload:
@@ -97,7 +105,7 @@ def adopt(tx: Transaction, workspace: str, digest: str) -> Upload | None:
     """An upload of these bytes that nobody holds, as ``take_over``; the furthest of them."""
     for upload in map(_of_row, tx.execute(tx.locked(_of_digest(tx, workspace, digest)))):
         if _is_free(tx, upload):
-            return _take(tx, upload)
+            return _take(tx, replace(upload, segments=(*upload.segments, _ADOPTED)))
     return None
 
 
@@ -128,15 +136,17 @@ def _is_free(tx: Transaction, upload: Upload) -> bool:
 
 
 def _take(tx: Transaction, upload: Upload) -> Upload:
+    mark = (_ADOPTED,) if upload.is_adopted else ()
     kept = (segment for segment in upload.segments if segment.size_bytes)
-    upload = replace(upload, segments=(*kept, _new_segment()), expire_time=tx.now + KEPT_MICROS)
+    segments = (*mark, *kept, _new_segment())
+    upload = replace(upload, segments=segments, expire_time=tx.now + KEPT_MICROS)
     _update(tx, upload.upload_id, **_progress(upload))
     return upload
 
 
 def acknowledge(tx: Transaction, upload: Upload, segment_size: int) -> Upload:
     """So many bytes of the holder's segment are durable. Raises ``Overloaded`` for who lost it."""
-    if not _is_held(tx, upload):
+    if _held_segments(tx, upload) is None:
         raise Overloaded(what="another call took this upload over")
     segments = (*upload.segments[:-1], Segment(upload.holder, segment_size))
     upload = replace(
@@ -151,9 +161,11 @@ def acknowledge(tx: Transaction, upload: Upload, segment_size: int) -> Upload:
 
 def release(tx: Transaction, upload: Upload) -> None:
     """The holder will not write any more. Nothing happens where it lost or ended the upload."""
-    if _is_held(tx, upload):
-        released = replace(upload, segments=(*upload.segments, _NOBODY))
-        _update(tx, upload.upload_id, state=_state(released))
+    # The segments are the row's: it can be ahead of its holder, who may have missed the answer
+    # to an acknowledgement that was written.
+    segments = _held_segments(tx, upload)
+    if segments is not None:
+        _update(tx, upload.upload_id, state=_state((*segments, _NOBODY)))
 
 
 def finish(tx: Transaction, upload: Upload, stored: Blob) -> None:
@@ -167,17 +179,23 @@ def finish(tx: Transaction, upload: Upload, stored: Blob) -> None:
     )
 
 
-def discard(tx: Transaction, upload: Upload) -> None:
+def discard(tx: Transaction, upload: Upload) -> bool:
+    """Forget it. False, and nothing happens, where its holder lost it: it is another's now."""
+    if _held_segments(tx, upload) is None:
+        return False
     tx.execute(sa.delete(uploads).where(uploads.c.upload_id == upload.upload_id))
+    return True
 
 
-def _is_held(tx: Transaction, upload: Upload) -> bool:
-    """Whether the upload is unfinished, and still held by whom it was given to."""
+def _held_segments(tx: Transaction, upload: Upload) -> tuple[Segment, ...] | None:
+    """As they are in the row, which is locked; None where the upload is finished or gone, or
+    not held any more by whom it was given to."""
     query = sa.select(uploads.c.state).where(
         uploads.c.upload_id == upload.upload_id, uploads.c.stored_digest == ""
     )
     state = tx.execute(tx.locked(query)).scalar_one_or_none()
-    return state is not None and _segments(state)[-1].name == upload.holder
+    segments = () if state is None else _segments(state)
+    return segments if segments and segments[-1].name == upload.holder else None
 
 
 def _new_segment() -> Segment:
@@ -187,13 +205,13 @@ def _new_segment() -> Segment:
 def _progress(upload: Upload) -> dict[str, Any]:
     return {
         "committed_size": upload.committed_size,
-        "state": _state(upload),
+        "state": _state(upload.segments),
         "expire_time": upload.expire_time,
     }
 
 
-def _state(upload: Upload) -> bytes:
-    return json.dumps(upload.segments).encode()
+def _state(segments: tuple[Segment, ...]) -> bytes:
+    return json.dumps(segments).encode()
 
 
 def _segments(state: bytes) -> tuple[Segment, ...]:

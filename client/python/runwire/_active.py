@@ -237,7 +237,7 @@ def activate(run: ActiveRun) -> None:
     context_run.set(run)
     with _lock:
         _started.append(run)
-    _watch_the_end()
+    watch_the_end()
 
 
 def of_context() -> ActiveRun | None:
@@ -322,7 +322,7 @@ def text_of(what: str, key: str, value: object) -> str:
 _is_watched = False
 
 
-def _watch_the_end() -> None:
+def watch_the_end() -> None:
     """Runs that are left open end with the process; an uncaught exception makes them FAILED."""
     global _is_watched
     if _is_watched:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from typing import TypeVar
 
 from runwire._artifact_memory import keep_freed
@@ -56,15 +57,37 @@ class Meter:
 def run_all(transfers: Iterable[Callable[[], None]], meter: Meter) -> None:
     """Run all; the first failure stops the others and is raised when they have ended."""
     keep_freed()
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="artifacts") as pool:
-        futures = [pool.submit(transfer) for transfer in transfers]
-        try:
-            for future in as_completed(futures):
-                future.result()
-        except BaseException:
-            meter.stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    left, failures = deque(transfers), list[BaseException]()
+
+    def work() -> None:
+        with suppress(IndexError):
+            while not failures:
+                transfer = left.popleft()
+                try:
+                    transfer()
+                except BaseException as error:
+                    failures.append(error)
+                    meter.stop()
+
+    # Not a pool, for the reason that ``Hasher`` has none.
+    threads = [
+        threading.Thread(target=work, name="artifacts", daemon=True)
+        for _ in range(min(PARALLEL, len(left)))
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        left.clear()
+        meter.stop()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+        raise
+    if failures:
+        raise failures[0]
 
 
 def batches(

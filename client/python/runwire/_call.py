@@ -10,6 +10,7 @@ import importlib
 import random
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -97,12 +98,15 @@ class Caller:
         forks = gate.forks
         with gate.passing():
             call = multicallable(request, timeout=timeout_s, metadata=self._metadata)
+        # In process nothing of gRPC waits here, for which a fork would have to wait.
+        passing: Callable[[], AbstractContextManager[None]] = nullcontext
         if not self.connection.is_local:
+            passing = gate.passing
             gate.opened(call)
         opened(call)
         try:
             while True:
-                with gate.passing():
+                with passing():
                     response = next(call, None)
                 if response is None:
                     return

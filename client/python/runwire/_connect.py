@@ -91,10 +91,13 @@ class Connection:
 
     def close(self) -> None:
         """Give up the channel; in local mode, what is queued is committed first."""
+        if self._pid != os.getpid():  # all is the parent's, and its lock may have been held
+            self._closed = True
+            return
         with self._lock:
             self._closed = True
             opened, self._opened = self._opened, None
-        if opened is not None and self._pid == os.getpid():
+        if opened is not None:
             opened.close()
 
 

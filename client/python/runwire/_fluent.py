@@ -184,6 +184,7 @@ def to(run_id: str | None) -> ActiveRun:
     if other is None or other.log.journal is not journal:
         log_of_run = journal.attach_run(check_run_id(run_id), resume=False)
         other = _others[run_id] = ActiveRun(log_of_run)
+        _active.watch_the_end()
     return other
 
 

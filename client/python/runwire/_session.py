@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,8 +126,23 @@ def flush(timeout: float | None = None) -> bool:
     somebody deleted the journal.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    done = [_flush(one, deadline) for one in _own_journals()]  # each, whatever another's fate
-    return all(done)
+    arrived, failures = _flush_all(deadline)
+    if failures:
+        raise failures[0]
+    return arrived
+
+
+def _flush_all(
+    deadline: float | None, *, for_a_read: bool = False
+) -> tuple[bool, list[RunwireError]]:
+    """Each journal, whatever another's fate: whether all arrived, and what was refused."""
+    arrived, failures = True, []
+    for one in _own_journals():
+        try:
+            arrived = _flush(one, deadline, for_a_read=for_a_read) and arrived
+        except RunwireError as error:
+            failures.append(error)
+    return arrived, failures
 
 
 def _own_journals() -> list[Journal]:
@@ -163,11 +178,8 @@ def _flush(one: Journal, deadline: float | None, *, for_a_read: bool = False) ->
 
 def flush_own() -> None:
     """Before something is read that this process, or one that it started, may have logged."""
-    arrived = True
-    with suppress(RunwireError):  # of a run that was refused, and perhaps not asked for
-        deadline = time.monotonic() + READ_FLUSH_S
-        done = [_flush(one, deadline, for_a_read=True) for one in _own_journals()]
-        arrived = all(done)
+    # A run that was refused is perhaps not asked for.
+    arrived, _ = _flush_all(time.monotonic() + READ_FLUSH_S, for_a_read=True)
     from runwire._waiting import settle
 
     settle(resolve_uri(), SETTLE_S)
@@ -193,10 +205,11 @@ def close() -> None:
         journals, clients = list(_journals.values()), list(_clients.values())
         _journals.clear()
         _clients.clear()
-    for one in journals:
-        one.close()
-    for each in clients:
-        each.close()
+    with ExitStack() as stack:  # journals first, and each, whatever another's fate
+        for each in clients:
+            stack.callback(each.close)
+        for one in journals:
+            stack.callback(one.close)
 
 
 if hasattr(os, "register_at_fork"):

@@ -50,6 +50,10 @@ def _start_process(directory: Path) -> Callable[[], bool]:
 
 
 def _start_thread(directory: Path) -> Callable[[], bool]:
+    # gRPC needs it, and it cannot be imported any more once the interpreter ends: a short
+    # script has come to that before the thread has come to its imports.
+    import concurrent.futures.thread  # noqa: F401
+
     def upload() -> None:
         from runwire._uploader import main
 

@@ -25,12 +25,17 @@ from typing import Any, NamedTuple
 from runwire._errors import FailedPreconditionError, invalid
 from runwire._journal_files import boot_id, hold_lock, now_micros, process_start
 from runwire._journal_format import ATTACH, CLOSE, CREATE, DROPPED, check_key, encode_control
+from runwire._journal_place import place
 from runwire._journal_run import RunLog, RunSchemas
 from runwire._journal_segments import Segments
 from runwire._journal_status import RUN_REFUSED, Status
 
 # An uploader that keeps dying is started again, ever more rarely.
 _FIRST_CHECK_S, _LAST_CHECK_S = 2.0, 300.0
+# So is a journal of this process's own, where there was no room for one.
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 60.0
+# What a journal without records consists of.
+_FIRST_FILES = ("meta.json.new", "meta.json", "schemas.jsonl", "next", "000001.seg", "status")
 
 
 class JournalSettings(NamedTuple):
@@ -91,13 +96,16 @@ class Journal:
         self.closed = False
         self.segments = Segments(self.directory, None, 0, 0.0)
         self._runs: dict[str, RunSchemas] = {}
-        self._schemas = 0
+        self._run_count = self._schemas = 0
         self._definitions = -1
         self._dropped: dict[int, int] = {}  # points by run, since the start
         self._untold: set[int] = set()
         self._uploader_is_running: Callable[[], bool] = lambda: False
         self._uploader_check_at = 0.0
         self._uploader_check_s = _FIRST_CHECK_S
+        self._uploader_error = ""  # as it was announced
+        self._successor_at = 0.0
+        self._successor_retry_s = _FIRST_RETRY_S
         self._spooled = 0
 
     @classmethod
@@ -115,7 +123,12 @@ class Journal:
         journal = cls(
             Path(directory).absolute(), tracking_uri, settings or JournalSettings.from_environment()
         )
-        journal._create()
+        try:
+            journal._create()
+        except BaseException:
+            journal._close_definitions()
+            journal._remove_unused()
+            raise
         return journal
 
     @classmethod
@@ -150,6 +163,7 @@ class Journal:
             "pid": pid,
             "process_start": process_start(pid),
             "boot_id": boot_id(),
+            **place(),
             "quota_bytes": self.settings.quota_bytes,
             "client": f"python/{__version__}",
             "workspace": os.environ.get("RUNWIRE_WORKSPACE", ""),
@@ -166,47 +180,102 @@ class Journal:
         """A new run; ``payload`` is a CreateRunRequest as JSON, with proto field names."""
         run = self._register(run_id)
         self.record(CREATE, run.index, {"request": payload})
-        return RunLog(self, run)
+        return RunLog(run)
 
     def attach_run(self, run_id: str, *, resume: bool = True) -> RunLog:
         """An existing run: resumed and, when this process ends without a finish, closed by
         its uploader; or (``resume=False``) only written to, as one of several writers."""
+        return RunLog(self._attached(run_id, resume=resume))
+
+    def _attached(self, run_id: str, *, resume: bool) -> RunSchemas:
         run = self._register(run_id)
         self.record(ATTACH, run.index, {"resume": resume})
-        return RunLog(self, run)
+        return run
 
     def _register(self, run_id: str) -> RunSchemas:
         with self.segments.lock:
+            self.check_open()
             run = self._runs.get(run_id)
-            if run is None:
-                # Numbers are taken before they are used: a signal handler may come between.
-                run = self._runs[run_id] = RunSchemas(run_id, len(self._runs))
-                if not self._define({"run": run.index, "run_id": run_id}):
-                    raise OSError(f"no room for a new run in {self.directory}")
-            return run
+            if run is not None:
+                return run
+            # Numbers are taken before they are used: a signal handler may come between. One
+            # that found no room is not given again: part of its definition may be on disk.
+            number = self._run_count
+            self._run_count = number + 1
+            if not self._define({"run": number, "run_id": run_id}):
+                raise OSError(f"no room for a new run in {self.directory}")
+            return self._runs.setdefault(run_id, RunSchemas(self, run_id, number))
 
-    def successor(self) -> Journal:
-        """This process's own journal in the place of one that another process opened."""
+    def successor_of(self, run: RunSchemas) -> RunSchemas | None:
+        """A run of this inherited journal in the journal of this process's own.
+
+        None: there is no room for one. It is announced, and tried again at intervals.
+        """
+        if time.monotonic() < self._successor_at:
+            return None
+        try:
+            twin = self._twin(run.run_id)
+        except OSError as error:
+            self._retry_later(error)
+            return None
+        self._successor_at, self._successor_retry_s = 0.0, _FIRST_RETRY_S
+        twin.journal._take_over(twin.index, self._take_dropped(run.index))
+        return twin
+
+    def _twin(self, run_id: str) -> RunSchemas:
+        key = (self.base, self.tracking_uri)
         with _successors_lock:
-            key = (self.base, self.tracking_uri)
             journal = _successors.get(key)
-            if journal is None or journal.closed:
-                journal = Journal.open(self.base, self.tracking_uri, settings=self.settings)
-                _successors[key] = journal
-                _close_at_exit(journal)
-            return journal
+            if journal is None or journal.closed or journal.inherited:
+                return self._first_twin(key, run_id)
+        return journal._attached(run_id, resume=False)
+
+    def _first_twin(self, key: tuple[Path, str], run_id: str) -> RunSchemas:
+        journal = Journal.open(self.base, self.tracking_uri, settings=self.settings)
+        try:
+            twin = journal._attached(run_id, resume=False)
+        except BaseException:
+            journal.close()  # leaves nothing behind
+            raise
+        _successors[key] = journal
+        _close_at_exit(journal)
+        return twin
+
+    def _retry_later(self, error: OSError) -> None:
+        if self._successor_retry_s == _FIRST_RETRY_S:
+            _warn(
+                "no journal can be written in %s, what is logged is dropped: %s", self.base, error
+            )
+        self._successor_at = time.monotonic() + self._successor_retry_s
+        self._successor_retry_s = min(self._successor_retry_s * 2, _LAST_RETRY_S)
+
+    def _take_dropped(self, run: int) -> int:
+        with self._counting():
+            self._untold.discard(run)
+            return self._dropped.pop(run, 0)
+
+    def _take_over(self, run: int, points: int) -> None:
+        """Points of a run that were dropped before it came here; told with its next row."""
+        if points:
+            with self.segments.lock:
+                self._dropped[run] = self._dropped.get(run, 0) + points
+                self._untold.add(run)
 
     # Records -----------------------------------------------------------------
 
     def define_schema(self, run: int, keys: tuple[str, ...]) -> int | None:
         """Declare a key set, once, before its first row. None: there is no room."""
         with self.segments.lock:
+            self.check_open()
             self._schemas = schema = self._schemas + 1
             defined = self._define({"schema": schema, "run": run, "keys": keys})
             return schema if defined else None
 
     def _define(self, definition: dict[str, Any]) -> bool:
+        """Under the lock: when the file is closed, its descriptor may be another file's."""
         line = json.dumps(definition, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        if self._definitions < 0:
+            return False
         size = os.fstat(self._definitions).st_size
         try:
             rest = memoryview(line)
@@ -218,19 +287,29 @@ class Journal:
             return False
         return True
 
+    def _close_definitions(self) -> None:
+        with self.segments.lock, contextlib.suppress(OSError):
+            descriptor, self._definitions = self._definitions, -1
+            if descriptor >= 0:
+                os.close(descriptor)
+
     def record(self, kind: int, run: int, payload: dict[str, Any]) -> None:
         """Store an event of a run (slow door: also looks after the uploader)."""
         self.check_open()
         body = encode_control(kind, {"run": run, **payload})
-        if not self.segments.append(0, body, control=True):
-            _log().warning("the journal %s is full: an event was dropped", self.directory)
+        if self.inherited or not self.segments.append(0, body, control=True):
+            _warn("the journal %s has no room: an event was dropped", self.directory)
         self.ensure_uploader()
+
+    def _counting(self) -> threading.RLock:
+        """The lock of the counts. That of an inherited journal nobody renews at a fork."""
+        return _successors_lock if self.inherited else self.segments.lock
 
     def count_dropped(self, run: int, points: int) -> None:
         """Points that found no room. The first of a row of drops is announced."""
-        with self.segments.lock:
-            if not self._untold:
-                _log().warning(
+        with self._counting():
+            if not self._untold and not self.inherited:
+                _warn(
                     "the journal %s is full: points are dropped until there is room",
                     self.directory,
                 )
@@ -239,12 +318,14 @@ class Journal:
 
     def tell_dropped(self) -> None:
         """There is room again, or a run ends: the counts travel with the data."""
+        if self.inherited:
+            return
         for run in tuple(self._untold):
             body = encode_control(DROPPED, {"run": run, "points": self._dropped[run]})
             if not self.segments.append(0, body, control=True):
                 return
             self._untold.discard(run)
-            _log().warning(
+            _warn(
                 "%d points of run %d were dropped so far: the journal was full",
                 self._dropped[run],
                 run,
@@ -274,13 +355,22 @@ class Journal:
     # Delivery ----------------------------------------------------------------
 
     def ensure_uploader(self, *, now: bool = False) -> None:
-        """Start an uploader where none is at work. Returns at once."""
-        if self.settings.uploader == "off" or self._uploader_is_running():
+        """Start an uploader where none is at work. Returns at once, and raises nothing that a
+        machine without descriptors, processes or disk has to say: it is tried again later."""
+        if self.inherited or self.settings.uploader == "off" or self._uploader_is_running():
             return
         moment = time.monotonic()
         if moment < self._uploader_check_at and not now:
             return
         self._uploader_check_at = moment + self._uploader_check_s
+        try:
+            self._start_uploader()
+        except (OSError, RuntimeError) as error:
+            if str(error) != self._uploader_error:
+                _warn("no uploader can be started for %s at present: %s", self.directory, error)
+            self._uploader_error = str(error)
+
+    def _start_uploader(self) -> None:
         held = hold_lock(self.directory / "lock")
         if held is None:
             return
@@ -316,7 +406,7 @@ class Journal:
         return True
 
     def _raise_refused(self) -> None:
-        for run in self._runs.values():
+        for run in tuple(self._runs.values()):
             if self.status.run_flags(run.index) & RUN_REFUSED:
                 from runwire._journal_refused import refusal
 
@@ -331,7 +421,7 @@ class Journal:
             self.tell_dropped()
             self.segments.close(encode_control(CLOSE, {}))
             self.closed = True
-            os.close(self._definitions)
+            self._close_definitions()
         _live.discard(self)
         if not self._runs:
             self._remove_unused()
@@ -342,29 +432,32 @@ class Journal:
             self.flush(self.settings.block_s)
 
     def _remove_unused(self) -> None:
-        for name in ("meta.json", "schemas.jsonl", "000001.seg", "status"):
-            (self.directory / name).unlink(missing_ok=True)
+        for name in _FIRST_FILES:
+            with contextlib.suppress(OSError):
+                (self.directory / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.directory.rmdir()
 
     def disown(self) -> None:
-        """In a forked child: all of it belongs to the parent."""
-        self.inherited = True
-        self.segments.disown()
-        with contextlib.suppress(OSError):
-            os.close(self._definitions)
+        """All of it belongs to the parent of this process, or was deleted."""
+        with self.segments.lock:
+            self.segments.disown()  # first: an inherited journal stores no row
+            self.inherited = True
+            self._close_definitions()
+        _live.discard(self)
 
 
 def attached_run(base: Path, tracking_uri: str, run_id: str, settings: JournalSettings) -> RunLog:
     """What a pickled RunLog becomes: a new writer to the same run, once it logs."""
     journal = Journal.elsewhere(base, tracking_uri, settings)
-    return RunLog(journal, RunSchemas(run_id, -1))
+    return RunLog(RunSchemas(journal, run_id, -1))
 
 
-def _log() -> Any:
-    import logging
+def _warn(text: str, *arguments: object) -> None:
+    with contextlib.suppress(OSError):  # a first import takes a descriptor
+        import logging
 
-    return logging.getLogger("runwire")
+        logging.getLogger("runwire").warning(text, *arguments)
 
 
 def _close_at_exit(journal: Journal) -> None:
@@ -380,14 +473,17 @@ def open_journals() -> list[Journal]:
 
 _live: weakref.WeakSet[Journal] = weakref.WeakSet()
 _successors: dict[tuple[Path, str], Journal] = {}
-_successors_lock = threading.Lock()
+_successors_lock = threading.RLock()  # a signal handler may log meanwhile
 
 
 def _after_fork_in_child() -> None:
     global _successors_lock
-    _successors_lock = threading.Lock()
+    _successors_lock = threading.RLock()
     for journal in tuple(_live):
+        journal.segments.lock = threading.RLock()  # a thread of the parent may have it
         journal.disown()
+        journal._dropped.clear()  # the parent tells them
+        journal._untold.clear()
     _live.clear()
     _successors.clear()
 

@@ -38,7 +38,10 @@ class Schema(NamedTuple):
 
 
 class Definitions:
-    """Runs and key sets by number, read from ``schemas.jsonl`` as it grows."""
+    """Runs and key sets by number, read from ``schemas.jsonl`` as it grows.
+
+    ``runs`` holds ids at their numbers, and "" where a definition found no room on disk.
+    """
 
     def __init__(self, directory: Path):
         self.runs: list[str] = []
@@ -52,9 +55,14 @@ class Definitions:
         return self.schemas[number]
 
     def run_id(self, run: int) -> str:
-        if run >= len(self.runs):
+        if not self._knows(run):
             self.refresh()
+        if not self._knows(run):
+            raise KeyError(f"run {run} is not defined in {self._path}")
         return self.runs[run]
+
+    def _knows(self, run: int) -> bool:
+        return run < len(self.runs) and self.runs[run] != ""
 
     def refresh(self) -> None:
         with self._path.open("rb") as file:
@@ -69,7 +77,9 @@ class Definitions:
 
     def _learn(self, definition: dict[str, Any]) -> None:
         if "run_id" in definition:
-            self.runs.append(definition["run_id"])
+            run = definition["run"]
+            self.runs += [""] * (run + 1 - len(self.runs))
+            self.runs[run] = definition["run_id"]
         else:
             number = definition["schema"]
             self.schemas[number] = Schema(number, definition["run"], tuple(definition["keys"]))

@@ -37,29 +37,50 @@ RowSchema = tuple[Callable[..., bytes], int, int]  # pack, header word, bytes of
 
 
 class RunSchemas:
-    """A run's number in this journal and the key sets that it has declared there."""
+    """A run's number in a journal and the key sets that it has declared there."""
 
-    __slots__ = ("by_key", "by_keys", "index", "run_id")
+    __slots__ = ("by_key", "by_keys", "index", "journal", "run_id")
 
-    def __init__(self, run_id: str, index: int):
-        self.run_id, self.index = run_id, index
+    def __init__(self, journal: Journal, run_id: str, index: int):
+        self.journal, self.run_id, self.index = journal, run_id, index
         self.by_keys: dict[tuple[str, ...], RowSchema] = {}
         self.by_key: dict[str, RowSchema] = {}  # the sets of one key
+
+    def declare(self, keys: tuple[str, ...]) -> RowSchema | None:
+        """The schema of a key set. None: there is no room for a new one."""
+        for key in keys:
+            check_key("metric", key)
+        if self.journal.inherited:
+            return None
+        with self.journal.segments.lock:
+            known = self.by_keys.get(keys)
+            if known is not None:
+                return known
+            number = self.journal.define_schema(self.index, keys)
+            if number is None:
+                return None
+            row = row_struct(len(keys))
+            size = row.size + 8
+            schema = self.by_keys[keys] = (row.pack, header_word(number, size), size)
+            if len(keys) == 1:
+                self.by_key[keys[0]] = schema
+            return schema
 
 
 class RunLog:
     """One run of a journal. Safe for threads; survives fork and pickling by attaching
     itself to the same run through a journal of the process it finds itself in."""
 
-    __slots__ = ("_by_key", "_by_keys", "_journal", "_run", "_segments")
+    __slots__ = ("_by_key", "_by_keys", "_run", "_segments")
 
-    def __init__(self, journal: Journal, run: RunSchemas):
-        self._attach(journal, run)
+    def __init__(self, run: RunSchemas):
+        self._attach(run)
 
-    def _attach(self, journal: Journal, run: RunSchemas) -> None:
-        self._journal, self._run = journal, run
-        self._segments = journal.segments
-        self._by_keys, self._by_key = run.by_keys, run.by_key
+    def _attach(self, run: RunSchemas) -> None:
+        # Segments last here, and first where a row is stored: who sees the new segments sees
+        # their schemas. The old ones take no row any more, whatever its schema.
+        self._run, self._by_keys, self._by_key = run, run.by_keys, run.by_key
+        self._segments = run.journal.segments
 
     @property
     def run_id(self) -> str:
@@ -68,14 +89,15 @@ class RunLog:
     @property
     def journal(self) -> Journal:
         """Where this run's events go now (another one after a fork)."""
-        return self._journal
+        return self._run.journal
 
     @property
     def stop_requested(self) -> bool:
         """Somebody asked the run to stop; known from the server's acknowledgements."""
-        if self._journal.inherited:
+        run = self._run
+        if run.journal.inherited:
             return False
-        return bool(self._journal.status.run_flags(self._run.index) & RUN_STOP_REQUESTED)
+        return bool(run.journal.status.run_flags(run.index) & RUN_STOP_REQUESTED)
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, time_micros: int | None = None
@@ -86,6 +108,8 @@ class RunLog:
         infinities included; step is any int64. Raises TypeError or InvalidArgumentError, naming
         the key, before anything is stored.
         """
+        # Before the schema: the run may be attached elsewhere by the end of a value's __float__.
+        segments = self._segments
         schema = self._by_keys.get(tuple(metrics))
         if schema is None:
             self._log_slowly(metrics, step, time_micros)
@@ -97,7 +121,6 @@ class RunLog:
             )
         except (struct.error, AttributeError, TypeError, ValueError, OverflowError):
             _explain(metrics, step, time_micros)
-        segments = self._segments
         # Nothing from here to the header word is a call: see ``_journal_segments``.
         offset = segments.offset
         end = offset + size
@@ -114,6 +137,7 @@ class RunLog:
 
     def log_metric(self, key: str, value: float, step: int) -> None:
         """``log_metrics`` of one value, now, in two thirds of the time."""
+        segments = self._segments
         schema = self._by_key.get(key)
         if schema is None:
             self._log_slowly({key: value}, step, None)
@@ -123,7 +147,6 @@ class RunLog:
             row = pack(step, time_ns() // 1000, value)
         except (struct.error, AttributeError, TypeError, ValueError, OverflowError):
             _explain({key: value}, step, None)
-        segments = self._segments
         # The same steps again, since a call would cost as much as they do.
         offset = segments.offset
         end = offset + size
@@ -140,26 +163,28 @@ class RunLog:
 
     def _log_slowly(self, metrics: Mapping[str, float], step: int, time_micros: int | None) -> None:
         """New keys, a full segment, a fork behind us, or a mistake of the caller."""
-        self._be_here()
+        run = self._be_here()
+        is_here = not run.journal.inherited
         if time_micros is None:
             time_micros = time_ns() // 1000
         keys = tuple(metrics)
         if not keys:
             return
-        schema = self._by_keys.get(keys)
-        if schema is None and len(self._by_keys) >= MAX_KEY_SETS and len(keys) > 1:
+        schema = run.by_keys.get(keys)
+        if schema is None and len(run.by_keys) >= MAX_KEY_SETS and len(keys) > 1:
             self._log_by_key(metrics, step, time_micros)
             return
         try:
             row = row_struct(len(keys)).pack(step, time_micros, *metrics.values())
         except (struct.error, AttributeError, TypeError, ValueError, OverflowError):
             _explain(metrics, step, time_micros)
-        schema = schema or self._declare(keys)
-        journal = self._journal
-        if schema is not None and journal.segments.append(schema[1] >> 32, row):
-            journal.stored_row()
+        schema = schema or run.declare(keys)
+        if is_here and schema is not None and run.journal.segments.append(schema[1] >> 32, row):
+            run.journal.stored_row()
+        elif is_here and run.journal.inherited:  # since a moment ago: by a fork, or given up
+            self._log_slowly(metrics, step, time_micros)
         else:
-            journal.count_dropped(self._run.index, len(keys))
+            run.journal.count_dropped(run.index, len(keys))
 
     def _log_by_key(self, metrics: Mapping[str, float], step: int, time_micros: int) -> None:
         try:
@@ -170,23 +195,6 @@ class RunLog:
             check_key("metric", key)
         for key, value in metrics.items():
             self.log_metrics({key: value}, step, time_micros)
-
-    def _declare(self, keys: tuple[str, ...]) -> RowSchema | None:
-        for key in keys:
-            check_key("metric", key)
-        with self._segments.lock:
-            known = self._by_keys.get(keys)
-            if known is not None:
-                return known
-            number = self._journal.define_schema(self._run.index, keys)
-            if number is None:
-                return None
-            row = row_struct(len(keys))
-            size = row.size + 8
-            schema = self._by_keys[keys] = (row.pack, header_word(number, size), size)
-            if len(keys) == 1:
-                self._by_key[keys[0]] = schema
-            return schema
 
     def log_params(self, params: Mapping[str, str]) -> None:
         """Write-once values; the server reports another value for a known key."""
@@ -209,68 +217,72 @@ class RunLog:
     ) -> None:
         """Upload a file as ``artifact_path``. With ``copy`` the caller may change or delete
         it at once; without, only after ``journal.flush()``. Raises OSError."""
-        self._be_here()
+        run = self._must_be_here()
         source = Path(local).absolute()
         if not copy:
-            self._journal.record(
-                ARTIFACT, self._run.index, {"file": str(source), "path": artifact_path}
-            )
+            payload = {"file": str(source), "path": artifact_path}
+            run.journal.record(ARTIFACT, run.index, payload)
             return
-        target = self._journal.spool_path()
+        target = run.journal.spool_path()
         try:
             _clone(source, target)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-        self._record_spooled(target, artifact_path)
+        _record_spooled(run, target, artifact_path)
 
     def log_artifact_bytes(self, data: bytes, artifact_path: str) -> None:
         """Upload bytes as ``artifact_path``. Raises OSError where the spool has no room."""
-        self._be_here()
-        target = self._journal.spool_path()
+        run = self._must_be_here()
+        target = run.journal.spool_path()
         try:
             target.write_bytes(data)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
-        self._record_spooled(target, artifact_path)
-
-    def _record_spooled(self, target: Path, artifact_path: str) -> None:
-        payload = {"spooled": target.name, "path": artifact_path}
-        self._journal.record(ARTIFACT, self._run.index, payload)
+        _record_spooled(run, target, artifact_path)
 
     def finish(self, state: str, end_time_micros: int) -> None:
         """The run ends as FINISHED, FAILED or KILLED, once all before this is in."""
-        self._be_here()
-        self._journal.tell_dropped()
+        run = self._be_here()
+        run.journal.tell_dropped()
         payload = {"state": state, "end_time_micros": end_time_micros}
-        self._journal.record(FINISH, self._run.index, payload)
+        run.journal.record(FINISH, run.index, payload)
 
     def _record(self, kind: int, name: str, value: Any) -> None:
-        self._be_here()
+        run = self._be_here()
         if value:
-            self._journal.record(kind, self._run.index, {name: value})
+            run.journal.record(kind, run.index, {name: value})
 
-    def _be_here(self) -> None:
-        """After a fork or unpickling: go on as a writer of this process."""
-        journal = self._journal
-        if journal.inherited:
-            here = journal.successor()
-            twin = here.attach_run(self._run.run_id, resume=False)
-            self._attach(here, twin._run)
-        else:
-            journal.check_open()
+    def _be_here(self) -> RunSchemas:
+        """After a fork or unpickling: go on as a writer of this process. Where that finds no
+        room, the run stays one of an inherited journal, which takes nothing and counts it."""
+        run = self._run
+        if not run.journal.inherited:
+            run.journal.check_open()
+            return run
+        twin = run.journal.successor_of(run)
+        if twin is None:
+            return run
+        self._attach(twin)
+        return twin
+
+    def _must_be_here(self) -> RunSchemas:
+        run = self._be_here()
+        if run.journal.inherited:
+            raise OSError(f"no journal can be written in {run.journal.base}")
+        return run
 
     def __reduce__(self) -> tuple[Any, ...]:
         from runwire._journal import attached_run
 
-        journal = self._journal
-        return attached_run, (
-            journal.base,
-            journal.tracking_uri,
-            self._run.run_id,
-            journal.settings,
-        )
+        run, journal = self._run, self._run.journal
+        return attached_run, (journal.base, journal.tracking_uri, run.run_id, journal.settings)
+
+
+def _record_spooled(run: RunSchemas, target: Path, artifact_path: str) -> None:
+    payload = {"spooled": target.name, "path": artifact_path}
+    run.journal.record(ARTIFACT, run.index, payload)
 
 
 def _texts(what: str, values: Mapping[str, str]) -> dict[str, str]:

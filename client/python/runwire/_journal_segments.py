@@ -249,7 +249,6 @@ class Segments:
 
     def disown(self) -> None:
         """In a forked child: the segments belong to the parent."""
-        self.lock = threading.RLock()
         self._rotating = False
         self._shut()
         self.view = self.words = self._mapping = self._next = None

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -28,11 +30,18 @@ from runwire._uploader_report import Report
 # Long enough for a trainer that just looked whether somebody holds the lock.
 _LOCK_TRIES, _LOCK_PAUSE_S = 10, 0.05
 SYNC_GIVE_UP_S = 20.0
+# What reading a damaged journal, or one that is not ours, can end in.
+DAMAGE = (OSError, ValueError, LookupError, TypeError, struct.error)
+_ELSEWHERE = (
+    "kept: its job runs, or ran, in another container or on another machine; sync there, or "
+    "delete the folder when it has ended"
+)
 
 
 class SyncResult(NamedTuple):
     """What became of one journal. ``state``: "sent"; "busy" (its uploader is at work);
-    "away" (the server does not answer); "refused" (see ``refused``, reasons by run id)."""
+    "away" (the server does not answer); "refused" (see ``refused``, reasons by run id);
+    "damaged" (it cannot be read, or not all of it: nothing of it is removed)."""
 
     directory: Path
     state: str
@@ -64,8 +73,8 @@ def sync(
 
     In the order in which they were begun, so that a run exists before others join it.
     ``progress`` is called after each. Journals of living processes are sent as far as they
-    are and stay; finished ones are removed. Raises nothing for a server that is away: its
-    results say so.
+    are and stay; finished ones are removed. Raises nothing for a server that is away, or a
+    journal that cannot be read: its result says so.
     """
     results = []
     for found in journals(Path(directory)):
@@ -77,21 +86,34 @@ def sync(
 
 
 def journals(directory: Path) -> list[Path]:
-    """The journals in a folder, oldest first."""
+    """The journals in a folder, oldest first, after those whose age cannot be read."""
     paths = [directory, *directory.iterdir()] if directory.is_dir() else []
     begun = [(_begun(path), path) for path in paths]
     return [path for time_micros, path in sorted(begun) if time_micros]
 
 
 def _begun(directory: Path) -> int:
-    """When a journal was begun; 0 for what is none, or was sent and removed while we looked."""
+    """When a journal was begun; 0 for what is none, or was sent and removed while we looked;
+    -1 where that cannot be read."""
     try:
         return int(_meta(directory)["create_time_micros"])
     except (FileNotFoundError, NotADirectoryError):
         return 0
+    except DAMAGE:
+        return -1
 
 
 def _sync_one(directory: Path, give_up_s: float) -> SyncResult:
+    try:
+        return _sync_journal(directory, give_up_s)
+    except DAMAGE as error:
+        if isinstance(error, FileNotFoundError) and not (directory / "meta.json").exists():
+            return SyncResult(directory, "sent")  # and removed, by another uploader
+        return SyncResult(directory, "damaged", f"{directory} cannot be read: {error!r}")
+
+
+def _sync_journal(directory: Path, give_up_s: float) -> SyncResult:
+    _meta(directory)["writer_id"]  # before a file is made in what may be no journal
     lock = hold_lock(directory / "lock")
     if lock is None:
         return SyncResult(directory, "busy", "its uploader is at work")
@@ -99,6 +121,9 @@ def _sync_one(directory: Path, give_up_s: float) -> SyncResult:
     patience = Patience(until_drained=True, give_up_s=give_up_s)
     try:
         return _serve(directory, report, patience, owns_terminal=False)
+    except DAMAGE:
+        report.log(traceback.format_exc())
+        raise
     finally:
         os.close(lock)
 
@@ -119,11 +144,13 @@ def _serve(
     except RunwireError as error:
         report.say(f"{error} (the data is kept in {directory})")
         return SyncResult(directory, "away", str(error))
-    refused = read_refused(directory)
+    refused = read_refused(directory) or uploader.refused
     if not complete:
         return SyncResult(directory, "refused" if refused else "away", "", refused)
     if uploader.is_complete:
         remove(directory)
+    elif not uploader.sees_trainer:
+        return SyncResult(directory, "sent", _ELSEWHERE)
     return SyncResult(directory, "sent")
 
 

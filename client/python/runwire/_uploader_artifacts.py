@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 from runwire._errors import RunwireError
-from runwire._uploader_delivery import Delivery, pause_s
+from runwire._uploader_delivery import MAX_FAULTS, Delivery, pause_s
 from runwire._uploader_link import Link, is_away, is_passing
 from runwire._uploader_outbox import Outbox
 from runwire._uploader_report import Report
 
 WORKERS = 2
+# Of a file that its owner took away, or that we may not read: it will not come back.
+_LOST = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+# The server takes nothing from us for now: the run's metrics will not fare better.
+_BARRED = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
 
 
 class ArtifactDelivery:
@@ -30,6 +35,7 @@ class ArtifactDelivery:
         self._spool = directory / "artifacts"
         self._taken: set[tuple[int, int]] = set()  # (run, position) under way
         self._failures: dict[tuple[int, int], int] = {}
+        self._faults: dict[tuple[int, int], int] = {}  # those among them that may be for good
         self._ready_at: dict[tuple[int, int], float] = {}
         self._stopped = False
         self._threads: list[threading.Thread] = []
@@ -59,13 +65,13 @@ class ArtifactDelivery:
             except RunwireError as error:
                 done = done if self._failed(outbox, payload, key, error) else []
             except Exception as error:  # a file that cannot be read must not stop the others
-                self._give_up(outbox, payload, str(error))
+                done = done if self._broke(outbox, payload, key, error) else []
             with self._delivery.changed:
                 self._taken.discard(key)
                 for one in done:
                     outbox.artifact_done(payload["path"], one)
-                    self._failures.pop((outbox.run, one), None)
-                    self._ready_at.pop((outbox.run, one), None)
+                    for known in (self._failures, self._faults, self._ready_at):
+                        known.pop((outbox.run, one), None)
                 self._delivery.changed.notify_all()
 
     def _take(self) -> tuple[Outbox, int, dict[str, Any]] | None:
@@ -113,15 +119,44 @@ class ArtifactDelivery:
         self, outbox: Outbox, payload: dict[str, Any], key: tuple[int, int], error: RunwireError
     ) -> bool:
         """Whether to let it be."""
+        if error.code_name in _BARRED:
+            with self._delivery.changed:
+                self._delivery.refuse(outbox, str(error))
+            return False
+        if error.code_name == "INTERNAL":
+            return self._fault(outbox, payload, key, error)
         if not is_passing(error):
             return self._give_up(outbox, payload, str(error))
         with self._delivery.changed:
             if is_away(error):
                 self._delivery.lost(error)
-            failures = self._failures[key] = self._failures.get(key, 0) + 1
-            pause = error.retry_after_s or pause_s(failures)
-            self._ready_at[key] = time.monotonic() + pause
+            self._wait(key, error.retry_after_s)
         return False
+
+    def _broke(
+        self, outbox: Outbox, payload: dict[str, Any], key: tuple[int, int], error: Exception
+    ) -> bool:
+        """The same for what is no answer of the server's."""
+        if isinstance(error, _LOST):
+            return self._give_up(outbox, payload, str(error))
+        self._report.log("".join(traceback.format_exception(error)))
+        return self._fault(outbox, payload, key, error)
+
+    def _fault(
+        self, outbox: Outbox, payload: dict[str, Any], key: tuple[int, int], error: Exception
+    ) -> bool:
+        """A cut connection, no descriptor, no thread: it may pass, but not for sure."""
+        with self._delivery.changed:
+            faults = self._faults[key] = self._faults.get(key, 0) + 1
+            if faults <= MAX_FAULTS:
+                self._wait(key)
+                return False
+        return self._give_up(outbox, payload, str(error) or repr(error))
+
+    def _wait(self, key: tuple[int, int], seconds: float | None = None) -> None:
+        """Before it is tried again. Called locked."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._ready_at[key] = time.monotonic() + (seconds or pause_s(failures))
 
     def _give_up(self, outbox: Outbox, payload: dict[str, Any], reason: str) -> bool:
         with self._delivery.changed:

@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,7 @@ from runwire._uploader_stream import MISTRUST_S, STREAM_S, WINDOW_BATCHES, Batch
 WORKERS = 8
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.2, 30.0
 _MAX_REOPENINGS = 5
-_MAX_FAULTS = 20
+MAX_FAULTS = 20
 # A rank or a forked child may be faster than the process that creates the run.
 CREATION_WAIT_S = 120.0
 
@@ -101,25 +101,32 @@ class Delivery:
 
     def _work(self) -> None:
         while (outbox := self._take()) is not None:
-            item = outbox.items[0] if outbox.items else None
             try:
-                done = self._deliver(outbox, item)
-            except RunwireError as error:
-                if isinstance(item, SealedBatch) and outbox.items:
-                    item = outbox.items[0]  # a stream may have got further
-                self._settle(partial(self._failed, outbox, item, error))
-            except Exception:  # a fault of ours with one run's data must not stop the others
-                self._report.log(traceback.format_exc())
-                self._settle(partial(self._fault, outbox))
-            else:
-                self._settle(done)
-            with self.changed:
-                outbox.busy = False
-                self.changed.notify_all()
+                self._try(outbox)
+            finally:
+                with self.changed:
+                    outbox.busy = False
+                    self.changed.notify_all()
 
-    def _settle(self, effect: Callable[[], None]) -> None:
+    def _try(self, outbox: Outbox) -> None:
+        item = outbox.items[0] if outbox.items else None
+        try:
+            done = self._deliver(outbox, item)
+        except RunwireError as error:
+            if isinstance(item, SealedBatch) and outbox.items:
+                item = outbox.items[0]  # a stream may have got further
+            self._settle(outbox, partial(self._failed, outbox, item, error))
+        except Exception:  # a fault of ours with one run's data must not stop the others
+            self._report.log(traceback.format_exc())
+            self._settle(outbox, partial(self._fault, outbox))
+        else:
+            self._settle(outbox, done)
+
+    def _settle(self, outbox: Outbox, effect: Callable[[], None]) -> None:
         with self.changed:
-            effect()
+            # A file may have had the run refused during the call: its items are gone then.
+            if not outbox.refused:
+                effect()
 
     def _take(self) -> Outbox | None:
         """Wait for an outbox whose first item can go out; None: stop."""
@@ -211,14 +218,15 @@ class Delivery:
         try:
             with closing(responses):
                 for response in responses:
-                    self._settle(partial(self._hear, outbox, stream, response))
+                    self._settle(outbox, partial(self._hear, outbox, stream, response))
                     if outbox.rewind_to is not None:
                         return
         except RunwireError as error:
             if not self._is_fault_of_streaming(stream, error):
                 raise
         finally:
-            self._settle(stream.close)
+            with self.changed:
+                stream.close()
 
     def _may_send(self, sent: int) -> bool:
         """Whether a stream may go on: not where other runs wait for its thread."""
@@ -328,7 +336,7 @@ class Delivery:
             outbox.must_locate = True
         elif self._may_appear(item, error):
             outbox.wait(pause_s(min(outbox.failures, 5)))
-        elif error.code_name == "INTERNAL" and outbox.failures <= _MAX_FAULTS:
+        elif error.code_name == "INTERNAL" and outbox.failures <= MAX_FAULTS:
             outbox.wait(pause_s(outbox.failures))
         else:
             self.refuse(outbox, str(error))
@@ -350,16 +358,19 @@ class Delivery:
 
     def _fault(self, outbox: Outbox) -> None:
         outbox.failures += 1
-        if outbox.failures > _MAX_FAULTS:
+        if outbox.failures > MAX_FAULTS:
             self.refuse(outbox, "an internal fault, see uploader.log")
         else:
             outbox.wait(pause_s(outbox.failures))
 
     def refuse(self, outbox: Outbox, reason: str) -> None:
         """The run's data stays in the journal; the others go on. Called locked."""
+        if outbox.refused:
+            return  # by another call at the same time
         outbox.refuse(reason)
         self._refused[outbox.run_id] = reason
-        write_refused(self._directory, self._refused)
+        with suppress(OSError):  # a full disk; the run is refused all the same
+            write_refused(self._directory, self._refused)
         self._status.flag_run(outbox.run, RUN_REFUSED)
         self._status.server_state = REFUSED
         self._report.say(

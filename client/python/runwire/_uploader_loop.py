@@ -121,10 +121,10 @@ class Uploader:
             self._delivery.stop()
             self._artifacts.stop()
             self._publish()
-            with contextlib.suppress(FileNotFoundError):
-                write_refused(self._directory, self._refused())
+            with contextlib.suppress(OSError):  # it was removed, or its disk is full
+                write_refused(self._directory, self.refused)
             self._trainer.close()
-        return self._is_drained() and not self._refused()
+        return self._is_drained() and not self.refused
 
     # Reading -----------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class Uploader:
         if unsynced and self._exists and now - self._synced_at >= _SYNC_EVERY_S:
             self._synced_at = now
             self.status.synced = self._reader.sync()
-        if self._reader.damaged_at is not None:
+        if self._reader.damaged_at is not None and self._trainer.is_seen:
             self._report.say(
                 f"the machine went down before {self._directory} was all on its disk: what "
                 f"follows byte {self._reader.damaged_at} (about the last second) is lost",
@@ -324,7 +324,9 @@ class Uploader:
         box.pinned_at = None
         return None
 
-    def _refused(self) -> dict[str, str]:
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why the server took nothing of a run, by run id."""
         return {box.run_id: box.refused for box in self._active() if box.refused}
 
     def _watch(self, now: float) -> None:
@@ -388,6 +390,11 @@ class Uploader:
             return True
         ended = self._ended_at
         return ended is not None and now - max(since, ended) > patience.after_trainer_s
+
+    @property
+    def sees_trainer(self) -> bool:
+        """Whether it can be told from here if the trainer lives."""
+        return self._trainer.is_seen
 
     @property
     def is_complete(self) -> bool:

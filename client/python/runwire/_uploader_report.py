@@ -18,7 +18,8 @@ class Report:
 
     def __init__(self, directory: Path, *, quiet: bool = False):
         self._path = directory / "uploader.log"
-        self._quiet = quiet or bool(os.environ.get("RUNWIRE_QUIET"))
+        # Without a stderr (2>&-, pythonw) descriptor 2 may be any file: it is left alone.
+        self._quiet = quiet or bool(os.environ.get("RUNWIRE_QUIET")) or sys.stderr is None
         self._lock = threading.Lock()
         self._said: set[str] = set()
 
@@ -50,7 +51,7 @@ class Report:
         try:
             sys.stderr.write(line)
             sys.stderr.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):  # closed, or None since we began
             self._quiet = True  # nobody reads it any more
 
     def let_go_of_terminal(self) -> None:

@@ -17,8 +17,8 @@ STARTING_S = 5.0
 @dataclass(frozen=True)
 class Waiting:
     """A journal that still has data. ``state``: "logging" (its job runs), "sending" (its
-    uploader runs, or is just starting), or "waiting" (nobody is left: ``runwire sync``
-    sends it)."""
+    uploader runs, or is just starting), "waiting" (nobody is left, or can be seen from here:
+    ``runwire sync`` sends it), or "damaged" (see ``problem``)."""
 
     directory: Path
     tracking_uri: str
@@ -26,6 +26,7 @@ class Waiting:
     state: str
     refused: dict[str, str]  # run -> why the server took nothing
     server_is_away: bool = False
+    problem: str = ""
 
 
 def find(directory: Path) -> list[Waiting]:
@@ -38,6 +39,7 @@ def find(directory: Path) -> list[Waiting]:
 
 def _look(directory: Path) -> Waiting | None:
     from runwire._journal_refused import read_refused
+    from runwire._uploader import DAMAGE
 
     try:
         meta = json.loads((directory / "meta.json").read_text())
@@ -51,6 +53,9 @@ def _look(directory: Path) -> Waiting | None:
         )
     except FileNotFoundError:
         return None  # it was sent and removed while we looked
+    except DAMAGE as error:
+        problem = f"{directory} cannot be read: {error!r}"
+        return Waiting(directory, "", 0, "damaged", {}, problem=problem)
 
 
 def settle(uri: str, timeout_s: float) -> None:
@@ -62,7 +67,10 @@ def settle(uri: str, timeout_s: float) -> None:
     """
     from runwire._uploader import journals
 
-    pending = journals(journals_folder(uri))
+    try:
+        pending = journals(journals_folder(uri))
+    except OSError:
+        return  # a folder of somebody else: none of our jobs writes there
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         pending = [path for path in pending if _is_arriving(path, uri)]
@@ -72,13 +80,15 @@ def settle(uri: str, timeout_s: float) -> None:
 
 
 def _is_arriving(directory: Path, uri: str) -> bool:
+    from runwire._uploader import DAMAGE
+
     try:
         meta = json.loads((directory / "meta.json").read_text())
         if meta["tracking_uri"] != uri or _state(directory, meta) != "sending":
             return False
         return not _server_is_away(directory)
-    except FileNotFoundError:
-        return False  # it was sent and removed while we looked
+    except DAMAGE:
+        return False  # also: it was sent and removed while we looked
 
 
 def _server_is_away(directory: Path) -> bool:
@@ -101,6 +111,8 @@ def _state(directory: Path, meta: dict[str, Any]) -> str:
 
     trainer = Trainer(meta)
     try:
+        if not trainer.is_seen:
+            return "waiting"
         if trainer.alive:
             return "logging"
     finally:

@@ -183,6 +183,9 @@ def _journals(uri: str) -> Iterator[Finding]:
     base = journals_folder(uri)
     yield _disk("journals", base)
     for one in _waiting.find(base):
+        if one.problem:
+            yield Finding(one.state, WRONG, one.problem)
+            continue
         told = f"{one.directory}: {size_text(one.size_bytes)} for {shown(one.tracking_uri)}"
         if one.state == "waiting":
             yield Finding("waiting", WARNING, f"{told}; 'runwire sync' sends it")

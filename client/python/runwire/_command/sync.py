@@ -2,7 +2,7 @@
 
 Every journal goes to the server that its job logged to. What is delivered is removed; what
 a server refuses or cannot take now stays for another time. Ends with code 1 where something
-was refused and with 4 where a server is away."""
+was refused or cannot be read and with 4 where a server is away."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from runwire._command.output import Table
 
 if TYPE_CHECKING:
     from runwire._uploader import SyncResult
+
+
+_TROUBLE = ("away", "refused", "damaged")
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -53,9 +56,9 @@ def sync(args: argparse.Namespace) -> Table:
         ("journal", "state", "problem"),
         [(one.directory, one.state, _problem(one)) for one in results],
         [_document(one) for one in results],
-        marked=frozenset(n for n, one in enumerate(results) if one.state in ("away", "refused")),
+        marked=frozenset(n for n, one in enumerate(results) if one.state in _TROUBLE),
         empty="nothing waits to be sent",
-        code=FAILED if "refused" in states else AWAY if "away" in states else 0,
+        code=FAILED if states & {"refused", "damaged"} else AWAY if "away" in states else 0,
     )
 
 

@@ -49,6 +49,9 @@ type TransferOptions struct {
 
 // UploadFile stores a file of this machine under a path of a run. It must not change meanwhile.
 func (a *Artifacts) UploadFile(ctx context.Context, runID, path, file string, options *TransferOptions) (*Blob, error) {
+	if file == "" {
+		return nil, invalid("file", "it is empty: name a file of this machine")
+	}
 	return a.uploadOne(ctx, runID, source{path: path, file: file}, options)
 }
 
@@ -69,7 +72,8 @@ func (a *Artifacts) Upload(ctx context.Context, runID, path string, content io.R
 }
 
 // UploadDir stores all regular files below a folder of this machine under a directory of a run
-// (empty: its root), all of them or none. Symbolic links to files are followed.
+// (empty: its root), all of them or none. Symbolic links to files are followed, those to folders below
+// it are not.
 func (a *Artifacts) UploadDir(ctx context.Context, runID, directory, folder string, options *TransferOptions) error {
 	found, err := walk(directory, folder)
 	if err != nil {

@@ -3,6 +3,7 @@ package runwire
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 
@@ -33,6 +34,9 @@ func (a *Artifacts) uploadOne(ctx context.Context, runID string, one source, opt
 
 // upload sends what the service lacks, and only then names it: a reader never sees half of it.
 func (a *Artifacts) upload(ctx context.Context, runID string, found []source, options *TransferOptions) error {
+	if len(found) == 0 {
+		return nil // an empty folder: there is nothing to name
+	}
 	err := inParallel(ctx, len(found), func(_ context.Context, i int) error { return found[i].hash() })
 	if err != nil {
 		return err
@@ -76,7 +80,12 @@ func (a *Artifacts) missing(ctx context.Context, byDigest map[string]*source) (m
 	ask := func() error {
 		response, err := a.stub.FindMissingBlobs(ctx, request)
 		for _, blob := range response.GetMissing() {
-			missing[blob.Digest] = byDigest[blob.Digest]
+			known := byDigest[blob.GetDigest()]
+			if known == nil {
+				return &Error{Code: CodeInternal, Reason: ReasonInternal,
+					Message: fmt.Sprintf("the server misses %.80q, of which it was not asked", blob.GetDigest())}
+			}
+			missing[blob.Digest] = known
 		}
 		request.Blobs = nil
 		return err

@@ -90,7 +90,11 @@ func checkPath(name string) error {
 // walk finds all regular files below a folder.
 func walk(directory, folder string) ([]source, error) {
 	var found []source
-	err := filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
+	folder, err := filepath.EvalSymlinks(folder) // WalkDir follows none, not even that
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(folder, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}

@@ -27,8 +27,9 @@ type fakeArtifacts struct {
 	blobs    map[string][]byte
 	uploads  map[string][]byte
 	tree     []*Artifact
-	cutAfter int  // chunks of an upload or download; 0: never
-	damage   bool // what is sent has another content
+	cutAfter int     // chunks of an upload or download; 0: never
+	damage   bool    // what is sent has another content
+	missing  []*Blob // in every answer
 }
 
 const fakeChunk = 64 << 10
@@ -44,7 +45,7 @@ func (f *fakeArtifacts) register(server *grpc.Server) {
 func (f *fakeArtifacts) FindMissingBlobs(_ context.Context, request *runwirev1.FindMissingBlobsRequest) (*runwirev1.FindMissingBlobsResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	response := &runwirev1.FindMissingBlobsResponse{}
+	response := &runwirev1.FindMissingBlobsResponse{Missing: f.missing}
 	for _, blob := range request.Blobs {
 		if _, has := f.blobs[blob.Digest]; !has {
 			response.Missing = append(response.Missing, blob)
@@ -291,5 +292,49 @@ func TestStreamIsUploadedAndBadPathsAreRefusedBefore(t *testing.T) {
 	cancel()
 	if _, err := client.Artifacts.UploadBytes(ctx, "run", "a", data, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+func TestFolderWithoutFilesIsNothingToUpload(t *testing.T) {
+	refuses := func(server *grpc.Server) {
+		runwirev1.RegisterArtifactServiceServer(server, runwirev1.UnimplementedArtifactServiceServer{})
+	}
+	client := serve(t, nil, refuses)
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "empty"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Artifacts.UploadDir(within(t), "run", "top", folder, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLinkToAFolderIsTheFolderWhereItIsNamed(t *testing.T) {
+	folder, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
+	err := errors.Join(os.WriteFile(filepath.Join(folder, "file"), nil, 0o600), os.Symlink(folder, filepath.Join(folder, "round")))
+	if err := errors.Join(err, os.Symlink(folder, link)); err != nil {
+		t.Skip(err)
+	}
+	found, err := walk("top", link)
+	if err != nil || len(found) != 1 || found[0].path != "top/file" {
+		t.Error(found, err)
+	}
+}
+
+func TestFileWithoutANameIsRefused(t *testing.T) {
+	client := serve(t, nil, newFakeArtifacts().register)
+	if blob, err := client.Artifacts.UploadFile(within(t), "run", "a", "", nil); !errors.Is(err, ReasonFieldInvalid) {
+		t.Error(blob, err)
+	}
+}
+
+func TestServerThatMissesWhatItWasNotAskedForIsToldSo(t *testing.T) {
+	fake := newFakeArtifacts()
+	client := serve(t, nil, fake.register)
+	for _, missing := range []*Blob{{Digest: "sha256:00", SizeBytes: 1}, {}} {
+		fake.missing = []*Blob{missing}
+		if _, err := client.Artifacts.UploadBytes(within(t), "run", "a", []byte("a"), nil); !errors.Is(err, ReasonInternal) {
+			t.Error(err)
+		}
 	}
 }

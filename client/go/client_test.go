@@ -1,9 +1,11 @@
 package runwire
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -208,6 +210,63 @@ func TestWebServersThatAreNotRunwireAreTold(t *testing.T) {
 		if !errors.Is(err, expected) {
 			t.Errorf("%d: %v", answer, err)
 		}
+	}
+}
+
+func TestAnswerThatIsCutIsNotTakenForAnother(t *testing.T) {
+	const whole = `{"grpc_endpoint": ":6001"}`
+	for name, length := range map[string]string{"with its length": fmt.Sprint("Content-Length: ", len(whole), "\r\n"), "without": ""} {
+		for cut := range len(whole) {
+			if length == "" && cut == 0 {
+				continue // an empty answer, which is whole
+			}
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				connection, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = http.ReadRequest(bufio.NewReader(connection))
+				fmt.Fprintf(connection, "HTTP/1.1 200 OK\r\n%sConnection: close\r\n\r\n%s", length, whole[:cut])
+				connection.Close()
+			}()
+			_, err = discover(within(t), "http://"+listener.Addr().String(), nil)
+			listener.Close()
+			if !errors.Is(err, CodeUnavailable) {
+				t.Errorf("%s, after %d bytes: %v", name, cut, err)
+			}
+		}
+	}
+}
+
+func TestRedirectsDoNotLeaveTLS(t *testing.T) {
+	answer := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"grpc_endpoint": "ada:6001"}`) }
+	plain := httptest.NewServer(http.HandlerFunc(answer))
+	defer plain.Close()
+	var to string
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/there" {
+			answer(w, r)
+			return
+		}
+		http.Redirect(w, r, to, http.StatusFound)
+	}))
+	defer secure.Close()
+	config := secure.Client().Transport.(*http.Transport).TLSClientConfig
+	to = plain.URL
+	if found, err := discover(within(t), secure.URL, config); !errors.Is(err, ReasonFieldInvalid) {
+		t.Errorf("without TLS: %s, %v", found, err)
+	}
+	to = secure.URL + "/there"
+	if found, err := discover(within(t), secure.URL, config); err != nil || found != "ada:6001" {
+		t.Errorf("with TLS: %s, %v", found, err)
+	}
+	to = secure.URL + "/again"
+	if found, err := discover(within(t), secure.URL, config); !errors.Is(err, CodeUnavailable) {
+		t.Errorf("for ever: %s, %v", found, err)
 	}
 }
 

@@ -25,6 +25,7 @@ type Writer struct {
 	mu      sync.Mutex
 	shapes  shapes
 	open    openBatch
+	spares  spares
 	sealed  []*sealedBatch
 	unacked []*batch // with sequences from committed + 1 on
 	changed chan struct{}
@@ -161,7 +162,7 @@ func (w *Writer) add(row *rowShape, step, micros int64) {
 			size = part.cost()
 		}
 		if part.rows == nil {
-			w.open.begin(part)
+			w.open.begin(part, w.spares.take())
 		}
 		part.rows.add(step, micros, w.shapes.matched[row.starts[i]:row.starts[i+1]])
 		w.grew(size)

@@ -16,11 +16,8 @@ type openBatch struct {
 }
 
 // begin gives a shape its columns in this batch.
-func (b *openBatch) begin(s *shape) {
-	s.rows, s.spare = s.spare, nil
-	if s.rows == nil {
-		s.rows = &columns{}
-	}
+func (b *openBatch) begin(s *shape, rows *columns) {
+	s.rows = rows
 	b.shapes = append(b.shapes, s)
 }
 

@@ -31,6 +31,8 @@ type WriterOptions struct {
 	OnRejection func(Rejection)
 	// OnError is called once the service refuses the writer, and it gives up.
 	OnError func(error)
+
+	ackTimeout time.Duration // of batches on a stream; tests have less patience
 }
 
 const (
@@ -48,6 +50,7 @@ func (given *WriterOptions) settled() WriterOptions {
 	}
 	o.FlushInterval = cmp.Or(o.FlushInterval, defaultFlushInterval)
 	o.MaxBatchBytes = min(mostBatchBytes, cmp.Or(o.MaxBatchBytes, mostBatchBytes))
+	o.ackTimeout = cmp.Or(o.ackTimeout, ackTimeout)
 	o.MaxBufferedBytes = cmp.Or(o.MaxBufferedBytes, defaultBufferedBytes)
 	return o
 }

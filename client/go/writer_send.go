@@ -112,7 +112,7 @@ func (w *Writer) giveUp(err error) {
 	}
 	w.status.Err = err
 	w.open, w.sealed, w.unacked, w.buffered = openBatch{}, nil, nil, 0
-	w.shapes = newShapes()
+	w.shapes, w.spares = newShapes(), spares{}
 	w.tellChange()
 	if w.options.OnError != nil && !errors.Is(err, ErrClosed) {
 		w.notices.call(func() { w.options.OnError(err) })
@@ -213,8 +213,7 @@ func (w *Writer) number(sealed *sealedBatch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, each := range made.frames {
-		each.rows.reset()
-		each.shape.spare = each.rows
+		w.spares.put(each.rows)
 		made.frames[i].rows = nil
 	}
 	w.unacked = append(w.unacked, made)

@@ -25,7 +25,6 @@ type shape struct {
 	names []byte // that declare them, in a request's field series
 
 	rows       *columns // in the open batch; nil: none
-	spare      *columns // to be used again
 	declaredIn int64    // number of the last stream that was told the names
 }
 
@@ -43,6 +42,40 @@ func (c *columns) add(step, micros int64, values []float64) {
 
 func (c *columns) reset() {
 	c.steps, c.times, c.values = c.steps[:0], c.times[:0], c.values[:0]
+}
+
+// Of all spares, whatever the number of shapes.
+const mostSpareBytes = 4 << 20
+
+// spares are empty columns to be used again, by any shape.
+type spares struct {
+	kept  []*columns
+	bytes int
+}
+
+func (s *spares) take() *columns {
+	last := len(s.kept) - 1
+	if last < 0 {
+		return &columns{}
+	}
+	found := s.kept[last]
+	s.kept[last] = nil
+	s.kept = s.kept[:last]
+	s.bytes -= found.heldBytes()
+	return found
+}
+
+func (s *spares) put(c *columns) {
+	c.reset()
+	if size := c.heldBytes(); s.bytes+size <= mostSpareBytes {
+		s.kept = append(s.kept, c)
+		s.bytes += size
+	}
+}
+
+// heldBytes counts the memory of columns, used or not, and of their slices.
+func (c *columns) heldBytes() int {
+	return 3*24 + 8*(cap(c.steps)+cap(c.times)+cap(c.values))
 }
 
 func rowBytes(keys int) int { return 16 + 8*keys }
@@ -144,12 +177,12 @@ func (s *shapes) define(values map[string]float64) (*rowShape, error) {
 	}
 	slices.Sort(keys)
 	s.sortedKeys = keys
-	joined := strings.Join(keys, "\x00")
+	if err := checkKeys(keys); err != nil {
+		return nil, err
+	}
+	joined := strings.Join(keys, "\xff") // which is in no key: it is no UTF-8
 	found := s.byKeys[joined]
 	if found == nil {
-		if err := checkKeys(keys); err != nil {
-			return nil, err
-		}
 		s.forgetTooMany()
 		found = s.newRowShape(cloned(keys))
 		s.byKeys[joined] = found

@@ -1,6 +1,7 @@
 package runwire
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -125,6 +126,54 @@ func TestLoggingAKnownRowAllocatesNothing(t *testing.T) {
 	count := testing.AllocsPerRun(10_000, func() { _ = w.Log(ctx, values, 1) })
 	if count != 0 {
 		t.Errorf("%v allocations a call", count)
+	}
+}
+
+func TestKeysThatLookLikeOthersJoinedAreASetOfTheirOwn(t *testing.T) {
+	s := newShapes()
+	for _, separator := range []string{"\x00", "\x1f", "\n"} {
+		pair, err := s.find(map[string]float64{"a": 1, "b" + separator: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := s.find(map[string]float64{"a" + separator + "b" + separator: 3})
+		if err != nil || one == pair || len(s.matched) != 1 || s.matched[0] != 3 {
+			t.Errorf("%q: %v, %v", separator, s.matched, err)
+		}
+	}
+	if _, err := s.find(map[string]float64{"a": 1, "b\x00": 2}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.find(map[string]float64{"a\xffb\x00": 1}); !errors.Is(err, ReasonFieldInvalid) {
+		t.Errorf("a key that is no UTF-8: %v", err)
+	}
+}
+
+func TestMemoryBesideTheBufferDoesNotGrowWithTheSeries(t *testing.T) {
+	w := &Writer{shapes: newShapes(), limit: 1 << 30, wake: make(chan struct{}, 1)}
+	for series := range 20 {
+		found, err := w.shapes.single(fmt.Sprint("key", series), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for step := range int64(20_000) {
+			w.add(found, step, 0)
+		}
+	}
+	w.seal()
+	w.number(w.sealed[0])
+	held := 0
+	for _, each := range w.spares.kept {
+		held += each.heldBytes()
+	}
+	if held != w.spares.bytes || held == 0 || held > mostSpareBytes {
+		t.Errorf("%d bytes are spare, %d are counted", held, w.spares.bytes)
+	}
+	if before := len(w.spares.kept); w.spares.take() == nil || len(w.spares.kept) != before-1 {
+		t.Error("nothing is used again")
+	}
+	if w.spares.bytes >= held {
+		t.Errorf("%d bytes are counted, of %d before", w.spares.bytes, held)
 	}
 }
 

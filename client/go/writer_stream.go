@@ -28,7 +28,7 @@ type stream struct {
 	writer  *Writer
 	call    grpc.ClientStream
 	number  int64
-	session session // isOpen and heardAt belong to the writer's lock
+	session session // sent, isOpen and heardAt belong to the writer's lock
 	ended   chan struct{}
 	err     error // what ended it, once ended is closed; nil: the server, in peace
 }
@@ -36,20 +36,25 @@ type stream struct {
 // sendStream delivers with several batches under way, until the stream ends.
 func (w *Writer) sendStream(l *link) error {
 	l.streams++
-	ctx, cancel := context.WithCancel(w.ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(w.ctx)
+	defer cancel(nil)
 	call, err := w.caller.NewStream(ctx, streamBatches, runwirev1.MetricService_StreamBatches_FullMethodName, onWire())
 	if err != nil {
 		return err
 	}
 	s := &stream{writer: w, call: call, number: l.streams, ended: make(chan struct{})}
+	s.session.heardAt = time.Now()
 	go s.hear()
+	go s.watch(cancel)
 	err = s.send()
 	if err == nil {
 		err = s.drain()
 	}
-	cancel()
+	cancel(nil)
 	<-s.ended
+	if context.Cause(ctx) == errSilent {
+		s.err = errSilent // and not that it was cancelled
+	}
 	return w.verdict(l, s, err)
 }
 
@@ -96,7 +101,7 @@ func (s *stream) send() error {
 		case next.encode != nil:
 			s.writer.number(next.encode)
 		case next.batch != nil:
-			s.session.sent, s.session.sentAt = next.batch.sequence, time.Now()
+			s.sending(next.batch.sequence)
 			err = s.call.SendMsg(next.batch.streamRequest(s.number))
 		case next.heartbeat:
 			s.session.sentAt = time.Now()
@@ -105,9 +110,6 @@ func (s *stream) send() error {
 			if !s.wait(next.pause) {
 				return s.err
 			}
-		}
-		if err == nil && s.isSilent() {
-			return &Error{Code: CodeDeadlineExceeded, Message: "the server acknowledges nothing"}
 		}
 	}
 	if err == io.EOF {
@@ -129,21 +131,46 @@ func (s *stream) wait(pause time.Duration) bool {
 	return true
 }
 
-// isSilent tells whether something is unanswered for too long.
-func (s *stream) isSilent() bool {
+func (s *stream) sending(sequence int64) {
+	s.writer.mu.Lock()
+	defer s.writer.mu.Unlock()
+	s.session.sent, s.session.sentAt = sequence, time.Now()
+}
+
+var errSilent = &Error{Code: CodeDeadlineExceeded, Message: "the server acknowledges nothing"}
+
+// watch ends the call of a server that is silent for too long. The sender cannot: where the server
+// lives and reads nothing, it waits in SendMsg, which has no end of its own.
+func (s *stream) watch(cancel context.CancelCauseFunc) {
+	for {
+		left := s.patience()
+		if left <= 0 {
+			cancel(errSilent)
+			return
+		}
+		timer := time.NewTimer(min(left, s.writer.options.ackTimeout)) // it may open before
+		select {
+		case <-timer.C:
+		case <-s.ended:
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// patience is how long an answer may still take; where none is due, how long one might.
+func (s *stream) patience() time.Duration {
 	w := s.writer
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if s.session.heardAt.IsZero() {
-		s.session.heardAt = time.Now()
-	}
-	switch silence := time.Since(s.session.heardAt); {
+	silence := time.Since(s.session.heardAt)
+	switch {
 	case !s.session.isOpen:
-		return silence > openTimeout
+		return openTimeout - silence
 	case s.session.sent > w.committed:
-		return silence > ackTimeout
+		return w.options.ackTimeout - silence
 	}
-	return false
+	return w.options.ackTimeout
 }
 
 // drain half-closes, and waits for the last acknowledgements.

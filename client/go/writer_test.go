@@ -299,3 +299,33 @@ func TestBadKeysAreRefusedAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestServerThatLivesAndReadsNothingIsLeft(t *testing.T) {
+	fake := newFakeMetrics()
+	held := make(chan struct{})
+	fake.onBatch = func(int, int64) (error, error) { <-held; return status.Error(codes.Unavailable, "late"), nil }
+	client := serve(t, nil, fake.register)
+	t.Cleanup(func() { close(held) }) // before the server ends
+	w := client.Writer("run", &WriterOptions{ackTimeout: 10 * time.Millisecond, MaxBatchBytes: 256 << 10})
+	logSteps(t, w, "loss", 100_000) // more than fits between the two
+	if err := w.Close(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	fake.has(t, "loss", 100_000)
+}
+
+func TestServerHasTimeToAnswer(t *testing.T) {
+	w := &Writer{options: (*WriterOptions)(nil).settled(), committed: 1}
+	s := &stream{writer: w, session: session{sent: 1, heardAt: time.Now().Add(-ackTimeout / 2)}}
+	if left := s.patience(); left > 0 {
+		t.Errorf("%v to open", left)
+	}
+	s.session.isOpen = true
+	if left := s.patience(); left != ackTimeout {
+		t.Errorf("%v where no answer is due", left)
+	}
+	s.session.sent = 2
+	if left := s.patience(); left <= 0 || left > ackTimeout/2 {
+		t.Errorf("%v to acknowledge", left)
+	}
+}

@@ -126,6 +126,17 @@ impl Caller {
         }
     }
 
+    /// Of a server that is away.
+    #[cfg(test)]
+    pub fn away() -> Self {
+        let target = crate::uri::Target::parse("grpc://127.0.0.1:1").unwrap();
+        Self {
+            connection: Connection::new(target, Default::default(), Default::default()),
+            timeout: Duration::from_secs(30),
+            workspace: String::new(),
+        }
+    }
+
     fn grpc(&self) -> Grpc<Connection> {
         Grpc::new(self.connection.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }

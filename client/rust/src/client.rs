@@ -16,7 +16,7 @@ use crate::uri::Target;
 use crate::v1::{GetServerInfoRequest, GetServerInfoResponse};
 use crate::watcher::WatcherBuilder;
 use crate::writer::WriterBuilder;
-use crate::{Error, Result};
+use crate::{Error, Result, time};
 
 /// A tracking server. Cheap to clone, safe for threads and for several runtimes; nothing is opened
 /// before the first call.
@@ -68,7 +68,7 @@ impl Client {
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
             caller: Caller {
-                timeout,
+                timeout: time::bounded(timeout),
                 ..self.caller.clone()
             },
         }
@@ -210,7 +210,7 @@ impl ClientBuilder {
         let ca_file = self.ca_file.unwrap_or(found.ca_file.into());
         let caller = Caller {
             connection: Connection::new(Target::parse(&uri)?, ca_file, headers),
-            timeout: self.timeout.unwrap_or(found.timeout),
+            timeout: time::bounded(self.timeout.unwrap_or(found.timeout)),
             workspace: self.workspace.unwrap_or(found.workspace),
         };
         Ok(Client { caller })
@@ -223,5 +223,24 @@ impl std::fmt::Debug for ClientBuilder {
         f.debug_struct("ClientBuilder")
             .field("uri", &self.uri)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Code;
+
+    #[tokio::test]
+    async fn call_may_be_allowed_all_the_time_there_is() {
+        let builder = Client::builder().uri("grpc://127.0.0.1:1");
+        let client = builder.timeout(Duration::MAX).build().unwrap();
+        for client in [client.with_timeout(Duration::MAX), client] {
+            let called = client.caller.call_once(GetServerInfoRequest {}).await;
+            assert_eq!(called.unwrap_err().code(), Code::Unavailable);
+            let writer = client.writer("r").flush_interval(Duration::MAX).open();
+            writer.log_metric("loss", 1.0, 0);
+            assert_eq!(writer.error(), None);
+        }
     }
 }

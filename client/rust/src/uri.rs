@@ -5,7 +5,6 @@ use tonic::codegen::http::uri::Authority;
 use crate::{Error, Result};
 
 pub(crate) const GRPC_PORT: u16 = 5001;
-const WEB_PORT: u16 = 5000;
 
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +24,9 @@ impl Target {
         let (servers, path) = rest.split_once('/').unwrap_or((rest, ""));
         match scheme.to_ascii_lowercase().as_str() {
             web @ ("http" | "https") => {
-                let server = authority(uri, servers, WEB_PORT)?;
+                // As browsers have it: behind these ports may be a proxy.
+                let port = if web == "https" { 443 } else { 80 };
+                let server = authority(uri, servers, port)?;
                 let path = format!("/{}", path.trim_end_matches('/'));
                 Ok(Self::Web(format!(
                     "{web}://{server}{}",
@@ -105,7 +106,11 @@ mod tests {
         );
         assert_eq!(
             Target::parse("http://ada").unwrap(),
-            Target::Web("http://ada:5000".into())
+            Target::Web("http://ada:80".into())
+        );
+        assert_eq!(
+            Target::parse("https://ada/").unwrap(),
+            Target::Web("https://ada:443".into())
         );
         assert_eq!(
             Target::parse("https://ada:1/x/").unwrap(),

@@ -80,6 +80,9 @@ impl Fetch {
 
     /// One call, from the byte after the last that has come.
     async fn attempt(&mut self, sender: &Sender<Result<Bytes>>) -> Result<()> {
+        if self.is_there() {
+            return Ok(()); // the last call was cut after the last byte: there is nothing to ask for
+        }
         let mut responses = self.caller.stream(self.request()).await?;
         let Some(first) = heard(&mut responses).await? else {
             return Err(self.ended());
@@ -92,7 +95,7 @@ impl Fetch {
             }
             next = heard(&mut responses).await?;
         }
-        if self.done == self.size() {
+        if self.is_there() {
             Ok(())
         } else {
             Err(self.ended())
@@ -131,6 +134,10 @@ impl Fetch {
         } else {
             left
         }
+    }
+
+    fn is_there(&self) -> bool {
+        self.blob.is_some() && self.done == self.size()
     }
 
     async fn take(&mut self, chunk: Chunk, sender: &Sender<Result<Bytes>>) -> Result<()> {
@@ -252,5 +259,26 @@ mod tests {
         assert_eq!(fs::read(&empty).unwrap(), b"");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn range_that_was_cut_after_its_last_byte_is_there() {
+        let range = Range {
+            offset: 0,
+            limit: 16,
+        };
+        let mut fetch = Fetch::new(Caller::away(), "r".into(), "x".into(), range, None);
+        let blob = Blob {
+            size_bytes: 1000,
+            ..Default::default()
+        };
+        fetch.began(blob).unwrap();
+        let (sender, _receiver) = channel(1);
+        let chunk = Chunk {
+            data: vec![0; 16].into(),
+            ..Default::default()
+        };
+        fetch.take(chunk, &sender).await.unwrap();
+        assert_eq!(fetch.attempt(&sender).await, Ok(())); // and nothing is asked of the server
     }
 }

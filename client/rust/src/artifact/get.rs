@@ -77,13 +77,14 @@ impl Download {
         let path = self.path.clone();
         let (mut fetching, receiver) = self.start();
         let target = local.clone();
-        let written = blocking(move || fetch::write(receiver, &target)).await;
+        // A target that cannot be written ends the fetching, whose error would only be of that.
+        let written = blocking(move || fetch::write(receiver, &target)).await?;
         let fetched = fetching
             .join_next()
             .await
             .unwrap_or_else(|| Ok(Err(ended())));
         let blob = fetched.map_err(Error::io)??;
-        written?.appear(&local)?;
+        written.appear(&local)?;
         Ok(Stored {
             path,
             digest: blob.digest,
@@ -163,5 +164,21 @@ impl Stream for DownloadBytes {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(&mut self.bytes).poll_next(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Code, random};
+
+    #[tokio::test]
+    async fn target_that_cannot_be_written_is_told_as_that() {
+        let file = std::env::temp_dir().join(format!("runwire-{}", random::id()));
+        std::fs::write(&file, "").unwrap();
+        let download = Download::new(Caller::away(), "r".into(), "x".into());
+        let error = download.to_file(file.join("x")).await.unwrap_err();
+        assert_eq!(error.code(), Code::Unknown, "{error}");
+        std::fs::remove_file(file).unwrap();
     }
 }

@@ -112,12 +112,14 @@ pub(super) fn of_file(path: &Path, error: std::io::Error) -> Error {
     Error::io(format!("{}: {error}", path.display()))
 }
 
-/// Every file below a folder with its path there, in the order of the paths; blocks.
+/// Every regular file below a folder with its path there, in the order of the paths; blocks. Links to
+/// files are followed; those to folders are not: they may lead round in circles.
 pub(super) fn walk(folder: &Path, prefix: &str) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     let entries = std::fs::read_dir(folder).map_err(|error| of_file(folder, error))?;
     for entry in entries {
-        let path = entry.map_err(|error| of_file(folder, error))?.path();
+        let entry = entry.map_err(|error| of_file(folder, error))?;
+        let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| Error::invalid("path", format!("{path:?} is no UTF-8")))?;
         let inner = if prefix.is_empty() {
@@ -125,11 +127,45 @@ pub(super) fn walk(folder: &Path, prefix: &str) -> Result<Vec<(String, PathBuf)>
         } else {
             format!("{prefix}/{name}")
         };
-        match path.is_dir() {
-            true => found.extend(walk(&path, &inner)?),
-            false => found.push((inner, path)),
+        let kind = entry.file_type().map_err(|error| of_file(&path, error))?;
+        if kind.is_dir() {
+            found.extend(walk(&path, &inner)?);
+        } else if path
+            .metadata()
+            .map_err(|error| of_file(&path, error))?
+            .is_file()
+        {
+            found.push((inner, path));
         }
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn walk_finds_regular_files_and_does_not_go_round_in_circles() {
+        let root = std::env::temp_dir().join(format!("runwire-{}", random::id()));
+        let folder = root.join("real");
+        fs::create_dir_all(folder.join("sub/empty")).unwrap();
+        fs::write(folder.join("sub/file"), "x").unwrap();
+        symlink(folder.join("sub/file"), folder.join("linked")).unwrap();
+        symlink(&folder, folder.join("round")).unwrap();
+        symlink(&folder, root.join("link")).unwrap();
+        let fifo = Command::new("mkfifo").arg(folder.join("fifo")).status();
+        assert!(fifo.unwrap().success());
+        for folder in [&folder, &root.join("link")] {
+            let found = walk(folder, "top").unwrap();
+            let paths: Vec<_> = found.iter().map(|(path, _)| &**path).collect();
+            assert_eq!(paths, ["top/linked", "top/sub/file"]);
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
 }

@@ -60,7 +60,8 @@ impl Upload {
         self.source(path, Source::Bytes(data.into()))
     }
 
-    /// Every file below a local folder, below a path of the run (empty: at its root).
+    /// Every regular file below a local folder, below a path of the run (empty: at its root). Links to
+    /// files are followed, those to folders are not.
     pub fn folder(mut self, path: impl Into<String>, local: impl Into<PathBuf>) -> Self {
         self.folders.push((path.into(), local.into()));
         self
@@ -89,6 +90,9 @@ impl Upload {
             progress,
         } = self;
         let hashed = blocking(move || hash(sources, folders)).await?;
+        if hashed.is_empty() {
+            return Ok(Vec::new()); // of empty folders: there is nothing to name
+        }
         put(&caller, &hashed, progress).await?;
         commit(&caller, &run_id, &hashed).await?;
         let stored = hashed.into_iter().map(|one| Stored {
@@ -118,4 +122,19 @@ fn hash(sources: Vec<(String, Source)>, folders: Vec<(String, PathBuf)>) -> Resu
         .into_iter()
         .map(|(path, source)| Hashed::new(path, source))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random;
+
+    #[tokio::test]
+    async fn empty_folder_is_nothing_to_upload() {
+        let folder = std::env::temp_dir().join(format!("runwire-{}", random::id()));
+        std::fs::create_dir_all(folder.join("empty")).unwrap();
+        let upload = Upload::new(Caller::away(), "r".into());
+        assert_eq!(upload.folder("top", &folder).send().await, Ok(Vec::new()));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

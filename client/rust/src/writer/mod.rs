@@ -1,6 +1,7 @@
 //! Writing metrics from a training loop, without waiting for a server.
 
 mod delivery;
+mod limits;
 mod options;
 mod outbox;
 mod rows;
@@ -63,7 +64,8 @@ impl Writer {
     /// pairs; those of the same keys in the same order are the quickest.
     ///
     /// Where the memory for what was not sent yet is full, it waits or drops, see [`WhenFull`]; on a
-    /// writer that has ended it does nothing. Values may be NaN or infinite.
+    /// writer that has ended it does nothing. Values may be NaN or infinite. A key of more than 4 KiB is
+    /// rejected alone, see [`rejections`](Self::rejections).
     pub fn log<K, V, I>(&self, values: I, step: i64)
     where
         K: AsRef<str>,
@@ -90,7 +92,8 @@ impl Writer {
         self.log([(key.as_ref(), value)], step);
     }
 
-    /// Logs a param, which is written once: another value of it is rejected.
+    /// Logs a param, which is written once: another value of it is rejected, and so is one of more than
+    /// 256 KiB, see [`rejections`](Self::rejections).
     pub fn log_param(&self, key: impl Into<String>, value: impl ToString) {
         self.handle.shared.log_param(key.into(), value.to_string());
     }
@@ -133,7 +136,8 @@ impl Writer {
         self.handle.shared.lock().dropped_points
     }
 
-    /// What the server could not store of what it acknowledged, the first 1,000 of it.
+    /// What was not stored, the first 1,000 of it: what the server rejected of what it acknowledged, and
+    /// what is too large to be sent, a key of 4 KiB or a value of 256 KiB, with FIELD_INVALID.
     pub fn rejections(&self) -> Vec<Rejection> {
         self.handle.shared.lock().rejections.clone()
     }
@@ -237,5 +241,26 @@ mod tests {
         assert_eq!(writer.dropped_points(), 1);
         assert_eq!(crate::block_on(writer.flush()), Ok(()));
         assert_eq!(writer.error(), None);
+    }
+
+    #[test]
+    fn what_is_too_large_is_told_at_once_and_the_writer_goes_on() {
+        let (sender, told) = channel();
+        let writer = away(WhenFull::Block)
+            .on_event(move |event| sender.send(event).unwrap())
+            .open();
+        writer.log_param("config", "x".repeat(1_100_000));
+        writer.log_metric("k".repeat(1_100_000), 1.0, 0);
+        for expected in ["value", "key"] {
+            let Ok(Event::Rejected(one)) = told.recv_timeout(Duration::from_secs(60)) else {
+                panic!("it is no rejection");
+            };
+            let error = crate::Error::from(one.fault.unwrap());
+            assert_eq!(error.code(), crate::Code::InvalidArgument);
+            assert_eq!(error.metadata()["field"], expected);
+        }
+        assert_eq!(writer.rejections().len(), 2);
+        assert_eq!(writer.error(), None);
+        assert_eq!(crate::block_on(writer.close()), Ok(()));
     }
 }

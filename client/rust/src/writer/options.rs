@@ -9,9 +9,9 @@ use super::{Handle, Writer};
 use crate::caller::Caller;
 use crate::events::Events;
 use crate::v1::Rejection;
-use crate::{Error, background, random};
+use crate::{Error, background, random, time};
 
-/// As servers advise; they take no larger ones.
+/// As servers advise; they take no larger ones, whatever they are told.
 const BATCH_BYTES: usize = 1 << 20;
 const MIN_BATCH_BYTES: usize = 16 << 10;
 const BUFFERED_BYTES: usize = 64 << 20;
@@ -34,7 +34,7 @@ pub enum WhenFull {
 pub enum Event {
     /// Somebody asked the run to stop; told once for each request.
     StopRequested,
-    /// An entry of an acknowledged batch was not stored.
+    /// An entry was not stored: of an acknowledged batch, or one that is too large to be sent.
     Rejected(Rejection),
     /// Memory is full, and points are being dropped; told once until there is room again.
     Dropping,
@@ -69,13 +69,13 @@ impl WriterBuilder {
 
     /// How long points are gathered before they are sent: 200 ms unless told otherwise.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
-        self.flush_interval = interval;
+        self.flush_interval = time::bounded(interval);
         self
     }
 
-    /// Of a batch, serialised: 1 MiB, which is the most that servers take unless told otherwise.
+    /// Of a batch, serialised: 1 MiB, which is the most that servers take.
     pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
-        self.max_batch_bytes = bytes.max(MIN_BATCH_BYTES);
+        self.max_batch_bytes = bytes.clamp(MIN_BATCH_BYTES, BATCH_BYTES);
         self
     }
 

@@ -8,10 +8,12 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::DefaultHasher};
 use std::hash::{Hash, Hasher};
 
-use crate::v1::{Frame, MetricBatch, SeriesName};
+use super::limits::{MAX_KEY_BYTES, check_text, long_key};
+use crate::v1::{Frame, MetricBatch, Rejection, SeriesName};
 
-/// Wider rows are several: a frame is dense, and must fit a batch with its names.
+/// Rows with more are several: a frame is dense, and must fit a batch with its names.
 const MAX_ROW_KEYS: usize = 1000;
+const MAX_ROW_NAME_BYTES: usize = 128 << 10;
 /// Of a batch and of a frame, beside their columns.
 const BATCH_BYTES: usize = 128;
 const FRAME_BYTES: usize = 32;
@@ -40,7 +42,10 @@ pub(super) struct Rows {
     tags: BTreeMap<String, String>,
     points: u64,
     size_bytes: usize,
-    pub max_batch_bytes: usize,
+    /// Of a batch without its overhead.
+    max_batch_bytes: usize,
+    /// What was not taken, for whoever tells it.
+    pub refused: Vec<Rejection>,
     /// Of the last batch that was sealed.
     pub sequence: i64,
     pub sealed: VecDeque<Batch>,
@@ -52,6 +57,8 @@ struct Shape {
     /// Places in `keys`, by key.
     sorted: Vec<usize>,
     ids: Vec<u32>,
+    /// Of all keys.
+    name_bytes: usize,
     /// The shape that came after this one.
     next: usize,
     steps: Vec<i64>,
@@ -61,20 +68,43 @@ struct Shape {
 
 impl Shape {
     fn row_bytes(&self) -> usize {
-        16 + 8 * self.keys.len()
+        row_bytes(self.keys.len())
     }
 
     fn frame_bytes(&self) -> usize {
-        FRAME_BYTES + ID_BYTES * self.keys.len()
+        frame_bytes(self.keys.len(), self.name_bytes)
     }
+
+    /// Whether a row that begins with these keys may go on in another shape.
+    fn is_full(&self) -> bool {
+        is_full(self.keys.len(), self.name_bytes)
+    }
+}
+
+fn row_bytes(keys: usize) -> usize {
+    16 + 8 * keys
+}
+
+/// With the names, in every batch: another call, on which a batch may come to be sent, has to be told
+/// of them again.
+fn frame_bytes(keys: usize, name_bytes: usize) -> usize {
+    FRAME_BYTES + (ID_BYTES + NAME_BYTES) * keys + name_bytes
+}
+
+fn is_full(keys: usize, name_bytes: usize) -> bool {
+    keys >= MAX_ROW_KEYS || name_bytes >= MAX_ROW_NAME_BYTES
 }
 
 impl Rows {
     pub fn new(max_batch_bytes: usize) -> Self {
-        Self {
-            max_batch_bytes,
-            ..Default::default()
-        }
+        let mut rows = Self::default();
+        rows.limit(max_batch_bytes);
+        rows
+    }
+
+    /// How large batches may be from now on.
+    pub fn limit(&mut self, max_batch_bytes: usize) {
+        self.max_batch_bytes = max_batch_bytes.saturating_sub(BATCH_BYTES);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -85,7 +115,7 @@ impl Rows {
         self.size_bytes
     }
 
-    /// Adds a row. A key that comes twice has the later value.
+    /// Adds a row. A key that comes twice has the later value; one that is too long is refused.
     pub fn push<K, V>(&mut self, values: impl Iterator<Item = (K, V)> + Clone, step: i64, time: i64)
     where
         K: AsRef<str>,
@@ -104,10 +134,22 @@ impl Rows {
                 None => break,
             }
         }
-        let row: Vec<(K, f64)> = rest.map(|(key, value)| (key, *value.borrow())).collect();
-        for part in row.chunks(MAX_ROW_KEYS) {
+        let mut row: Vec<(K, f64)> = rest.map(|(key, value)| (key, *value.borrow())).collect();
+        row.retain(|(key, _)| self.takes(key.as_ref()));
+        let mut left = &row[..];
+        while !left.is_empty() {
+            let (part, after) = left.split_at(part_of(left));
             self.push_any(part, step, time);
+            left = after;
         }
+    }
+
+    fn takes(&mut self, key: &str) -> bool {
+        let is_short = key.len() <= MAX_KEY_BYTES;
+        if !is_short {
+            self.refused.push(long_key(key, 1));
+        }
+        is_short
     }
 
     /// Adds a row whose keys are those of this shape, in their order. What is left of a wider row
@@ -139,7 +181,7 @@ impl Rows {
                 }
             }
         }
-        let is_part = shape.keys.len() == MAX_ROW_KEYS;
+        let is_part = shape.is_full();
         let is_end = if is_part {
             values.clone().next()
         } else {
@@ -162,10 +204,14 @@ impl Rows {
         } else {
             0
         };
-        if self.size_bytes + shape.row_bytes() + frame_bytes > self.max_batch_bytes {
+        self.make_room_for(shape.row_bytes() + frame_bytes);
+        Some(())
+    }
+
+    fn make_room_for(&mut self, size_bytes: usize) {
+        if self.size_bytes + size_bytes > self.max_batch_bytes {
             self.seal();
         }
-        Some(())
     }
 
     fn added(&mut self, at: usize, step: i64, time: i64) {
@@ -229,6 +275,9 @@ impl Rows {
         let mut kept = sorted.to_vec();
         kept.sort_unstable();
         let keys: Vec<Box<str>> = kept.iter().map(|place| key(row, *place).into()).collect();
+        let name_bytes = keys.iter().map(|key| key.len()).sum();
+        // Before its names are declared: they are to go with the frame that counts them.
+        self.make_room_for(row_bytes(keys.len()) + frame_bytes(keys.len(), name_bytes));
         let ids = keys.iter().map(|key| self.id_of(key)).collect();
         let place = |from: &usize| kept.binary_search(from).expect("it was kept");
         let sorted = sorted.iter().map(place).collect();
@@ -236,6 +285,7 @@ impl Rows {
             keys,
             sorted,
             ids,
+            name_bytes,
             next: at,
             steps: vec![],
             times: vec![],
@@ -247,43 +297,42 @@ impl Rows {
         if let Some(id) = self.ids.get(key) {
             return *id;
         }
-        let size_bytes = key.len() + NAME_BYTES;
-        if self.size_bytes + size_bytes > self.max_batch_bytes {
-            self.seal();
-        }
         let id = self.ids.len() as u32 + 1;
         self.ids.insert(key.into(), id);
         self.new_names.push(SeriesName {
             id,
             key: key.into(),
         });
-        self.size_bytes += size_bytes;
         id
     }
 
     /// Adds a param; another value of the same key comes in a batch of its own, to be refused there.
     pub fn param(&mut self, key: String, value: String) {
-        self.make_room_for(key.len() + value.len());
-        if self
-            .params
-            .get(&key)
-            .is_some_and(|earlier| *earlier != value)
-        {
+        let earlier = self.params.get(&key);
+        if earlier.is_some_and(|earlier| *earlier != value) {
             self.seal();
         }
-        self.params.insert(key, value);
+        if self.takes_text(&key, &value) {
+            self.params.insert(key, value);
+        }
     }
 
     pub fn tag(&mut self, key: String, value: String) {
-        self.make_room_for(key.len() + value.len());
-        self.tags.insert(key, value);
+        if self.takes_text(&key, &value) {
+            self.tags.insert(key, value);
+        }
     }
 
-    fn make_room_for(&mut self, text_bytes: usize) {
-        if self.size_bytes + text_bytes + NAME_BYTES > self.max_batch_bytes {
-            self.seal();
+    /// Makes room for a param or tag, and counts it; false: it is refused.
+    fn takes_text(&mut self, key: &str, value: &str) -> bool {
+        if let Err(rejection) = check_text(key, value) {
+            self.refused.push(rejection);
+            return false;
         }
-        self.size_bytes += text_bytes + NAME_BYTES;
+        let size_bytes = key.len() + value.len() + NAME_BYTES;
+        self.make_room_for(size_bytes);
+        self.size_bytes += size_bytes;
+        true
     }
 
     /// Closes the batch, if there is anything in it.
@@ -320,6 +369,17 @@ impl Rows {
             size_bytes,
         });
     }
+}
+
+/// How many of these pairs go as one row: until it is full.
+fn part_of<K: AsRef<str>>(row: &[(K, f64)]) -> usize {
+    let mut name_bytes = 0;
+    let fills = |(place, (key, _)): (usize, &(K, f64))| {
+        name_bytes += key.as_ref().len();
+        is_full(place + 1, name_bytes)
+    };
+    let last = row.iter().enumerate().position(fills);
+    last.map_or(row.len(), |last| last + 1)
 }
 
 fn key<K: AsRef<str>>(row: &[(K, f64)], place: usize) -> &str {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::options::Event;
 use super::rows::Batch;
-use super::shared::Shared;
+use super::shared::{Shared, State};
 use crate::Error;
 use crate::v1::{Rejection, WriteAdvice};
 
@@ -32,12 +32,7 @@ impl Shared {
     pub fn acknowledged(&self, committed: i64, size_bytes: usize, rejections: Vec<Rejection>) {
         let mut state = self.lock();
         state.sealed_bytes -= size_bytes;
-        for rejection in rejections {
-            if state.rejections.len() < MAX_REJECTIONS {
-                state.rejections.push(rejection.clone());
-            }
-            self.events.tell(Event::Rejected(rejection));
-        }
+        self.tell_rejections(&mut state, rejections);
         let is_full = self.is_full(&state);
         self.progress.send_modify(|progress| {
             progress.committed = progress.committed.max(committed);
@@ -47,13 +42,26 @@ impl Shared {
         self.room.notify_all();
     }
 
+    /// Of what was just logged, what the rows did not take.
+    pub fn tell_refused(&self, state: &mut State) {
+        let refused = std::mem::take(&mut state.rows.refused);
+        self.tell_rejections(state, refused);
+    }
+
+    fn tell_rejections(&self, state: &mut State, rejections: Vec<Rejection>) {
+        for rejection in rejections {
+            if state.rejections.len() < MAX_REJECTIONS {
+                state.rejections.push(rejection.clone());
+            }
+            self.events.tell(Event::Rejected(rejection));
+        }
+    }
+
     pub fn heed(&self, advice: &WriteAdvice) {
         let mut state = self.lock();
         if advice.max_batch_bytes > 0 {
-            state.rows.max_batch_bytes = self
-                .sizes
-                .max_batch_bytes
-                .min(advice.max_batch_bytes as usize);
+            let advised = advice.max_batch_bytes as usize;
+            state.rows.limit(self.sizes.max_batch_bytes.min(advised));
         }
         if advice.stop_requested && !state.stop_requested {
             self.events.tell(Event::StopRequested);

@@ -96,6 +96,7 @@ impl Shared {
         }
         let sealed = state.rows.sealed.len();
         state.rows.push(values, step, time);
+        self.tell_refused(&mut state);
         self.noted(state, sealed);
     }
 
@@ -114,6 +115,7 @@ impl Shared {
         }
         let sealed = state.rows.sealed.len();
         add(&mut state.rows);
+        self.tell_refused(&mut state);
         self.noted(state, sealed);
     }
 

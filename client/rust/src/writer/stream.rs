@@ -159,7 +159,11 @@ impl Delivery {
     fn hear(&mut self, response: StreamBatchesResponse, sending: &mut Sending) {
         sending.heard_at = Instant::now();
         match response.message {
-            Some(Message::Ack(ack)) => self.acknowledged(ack),
+            Some(Message::Ack(ack)) => {
+                self.acknowledged(ack);
+                // A stream before this one may have brought more than this one has sent.
+                sending.sent = sending.sent.max(self.outbox.committed());
+            }
             Some(Message::Advice(advice)) => self.heed(advice),
             Some(Message::Closing(_)) => {
                 self.went_well();
@@ -195,5 +199,56 @@ impl Delivery {
             None if self.is_done() => Ok(End::Closed),
             None => Ok(End::Again),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::Caller;
+    use crate::events::Events;
+    use crate::v1::WriteAck;
+    use crate::writer::options::WhenFull;
+    use crate::writer::shared::{Shared, Sizes};
+
+    /// With three batches to send.
+    fn delivery() -> Delivery {
+        let sizes = Sizes {
+            max_batch_bytes: 1 << 20,
+            max_buffered_bytes: 1 << 20,
+        };
+        let shared = Shared::new(sizes, WhenFull::Drop, Events::none());
+        for step in 0..3 {
+            shared.log([("loss", 1.0)].into_iter(), step, 0);
+            shared.lock().rows.seal();
+        }
+        let pace = Duration::from_secs(3600);
+        let mut delivery =
+            Delivery::new(Caller::away(), shared.into(), "r".into(), "w".into(), pace);
+        delivery.collect(false);
+        delivery
+    }
+
+    #[tokio::test]
+    async fn batch_that_came_on_a_stream_before_is_not_waited_for_on_this_one() {
+        let (mut delivery, now) = (delivery(), Instant::now());
+        let (requests, mut receiver) = channel(QUEUE);
+        let mut sending = Sending {
+            requests: Some(requests),
+            sent: 0,
+            sent_at: now,
+            heard_at: now,
+            declared: HashSet::new(),
+        };
+        let ack = WriteAck {
+            committed_sequence: 2,
+            ..Default::default()
+        };
+        let message = Some(Message::Ack(ack));
+        delivery.hear(StreamBatchesResponse { message }, &mut sending);
+        delivery.put_batches(&mut sending);
+        assert_eq!(sending.sent, 3);
+        assert!(receiver.try_recv().unwrap().batch.is_some());
+        assert!(receiver.try_recv().is_err());
     }
 }

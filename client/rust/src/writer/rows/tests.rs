@@ -1,8 +1,13 @@
 //! What is logged is what is sealed.
 
+use std::collections::HashSet;
+
 use prost::Message;
 
 use super::*;
+use crate::writer::limits::MAX_VALUE_BYTES;
+use crate::writer::outbox::Outbox;
+use crate::writer::wire::StreamRequest;
 
 fn rows() -> Rows {
     Rows::new(1 << 20)
@@ -116,7 +121,7 @@ fn no_batch_is_larger_than_it_may_be_and_each_says_its_size() {
     for (number, batch) in (1..).zip(&rows.sealed) {
         assert_eq!(batch.message.sequence, number);
         assert!(batch.message.encoded_len() <= batch.size_bytes);
-        assert!(batch.message.encoded_len() <= 4096 + BATCH_BYTES);
+        assert!(batch.message.encoded_len() <= 4096);
     }
 }
 
@@ -149,4 +154,105 @@ fn another_value_of_a_param_comes_later() {
         .map(|batch| batch.message.params["lr"].clone())
         .collect();
     assert_eq!(values, ["1", "2"]);
+}
+
+/// Rows of 40 sets of 1000 long keys, twice.
+fn long_names(rows: &mut Rows) {
+    for step in 0..2 {
+        for set in 0..40 {
+            let key = |number| format!("layers/{set}/{number}/{}", "n".repeat(120));
+            let keys: Vec<String> = (0..1000).map(key).collect();
+            rows.push(keys.iter().map(|key| (key, &0.5)), step, 0);
+        }
+        rows.seal();
+    }
+}
+
+#[test]
+fn batch_has_room_for_its_names_on_every_stream() {
+    let mut rows = rows();
+    long_names(&mut rows);
+    let mut outbox = Outbox::default();
+    let sizes: Vec<usize> = rows.sealed.iter().map(|batch| batch.size_bytes).collect();
+    rows.sealed.drain(..).for_each(|batch| outbox.add(batch));
+    for (sequence, size_bytes) in (1..).zip(sizes) {
+        let series = outbox.undeclared(sequence, &mut HashSet::new());
+        let batch = outbox.get(sequence).map(|batch| batch.bytes.clone());
+        let request = StreamRequest {
+            batch,
+            series,
+            ..Default::default()
+        };
+        assert!(size_bytes <= 1 << 20);
+        assert!(request.encoded_len() <= size_bytes);
+    }
+}
+
+#[test]
+fn row_of_long_keys_is_split_so_that_it_fits_and_is_found_again() {
+    let mut rows = rows();
+    let keys: Vec<String> = (0..900)
+        .map(|number| format!("{number:04}{}", "n".repeat(MAX_KEY_BYTES - 4)))
+        .collect();
+    for step in 0..3 {
+        rows.push(keys.iter().map(|key| (key, &0.5)), step, 0);
+    }
+    let shapes = rows.shapes.len();
+    assert_eq!(points(&mut rows).len(), 3 * keys.len());
+    assert_eq!(rows.shapes.len(), shapes);
+    let sizes = rows.sealed.iter().map(|batch| batch.message.encoded_len());
+    assert!(sizes.max() <= Some(1 << 20));
+}
+
+#[test]
+fn what_is_too_large_is_refused_alone() {
+    let mut rows = rows();
+    let long = "ä".repeat(MAX_KEY_BYTES);
+    rows.push(
+        [("a", 1.0), (long.as_str(), 2.0), ("b", 3.0)].into_iter(),
+        0,
+        0,
+    );
+    rows.param("config".into(), "x".repeat(1_100_000));
+    rows.param(long.clone(), "x".into());
+    rows.tag("t".into(), "x".repeat(MAX_VALUE_BYTES + 1));
+    rows.tag("fits".into(), "x".repeat(MAX_VALUE_BYTES));
+    assert_eq!(points(&mut rows), [point("a", 0, 1.0), point("b", 0, 3.0)]);
+    let [batch] = rows.sealed.make_contiguous() else {
+        panic!("{} batches", rows.sealed.len());
+    };
+    assert!(batch.message.params.is_empty());
+    assert_eq!(batch.message.tags.len(), 1);
+    let told: Vec<_> = rows
+        .refused
+        .iter()
+        .map(|one| {
+            (
+                one.key.len(),
+                one.points,
+                &*one.fault.as_ref().unwrap().reason,
+            )
+        })
+        .collect();
+    let expected = [(80, 1), (6, 0), (80, 0), (1, 0)];
+    assert_eq!(
+        told,
+        expected.map(|(key, points)| (key, points, "FIELD_INVALID"))
+    );
+}
+
+#[test]
+fn params_that_contradict_are_counted_in_their_batches() {
+    let mut rows = rows();
+    for step in 0..20 {
+        rows.param("config".into(), format!("{step}{}", "x".repeat(250_000)));
+        for other in 0..3 {
+            rows.param(format!("{step}/{other}"), "x".repeat(250_000));
+        }
+    }
+    rows.seal();
+    for batch in &rows.sealed {
+        assert!(batch.message.encoded_len() <= batch.size_bytes);
+        assert!(batch.message.encoded_len() <= 1 << 20);
+    }
 }

@@ -10,15 +10,17 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
+import type { Transport } from "@connectrpc/connect";
 import type { Connection } from "./connection.js";
 import { cancelled, RunwireError } from "./error.js";
 import { Retry } from "./retry.js";
 import { errorOf } from "./status.js";
+import { limitMs } from "./timer.js";
 import { type Limits, LimitsSchema, ServerService } from "./v1/server_service_pb.js";
 
 /** For one call. */
 export interface CallOptions {
-  /** Milliseconds for all attempts together; else the client's. */
+  /** Milliseconds for all attempts together, `Infinity` for no limit; else the client's. */
   timeoutMs?: number | undefined;
   /** Ends the call with CANCELLED. */
   signal?: AbortSignal | undefined;
@@ -26,13 +28,35 @@ export interface CallOptions {
 
 /** Calls over one connection; all throw {@link RunwireError}. */
 export class Calls {
+  /** Of the connection, until this is closed. Takes any number of milliseconds. */
+  readonly transport: Transport;
+  /** Calls are refused from now on. */
+  isClosed = false;
   #limits: Limits | undefined;
 
   constructor(
     readonly connection: Connection,
     readonly timeoutMs: number,
     readonly workspace: string,
-  ) {}
+  ) {
+    const { transport } = connection;
+    this.transport = {
+      unary: async (method, signal, timeoutMs, ...call) => {
+        this.#checkOpen();
+        return transport.unary(method, signal, limitMs(timeoutMs), ...call);
+      },
+      stream: async (method, signal, timeoutMs, ...call) => {
+        this.#checkOpen();
+        return transport.stream(method, signal, limitMs(timeoutMs), ...call);
+      },
+    };
+  }
+
+  /** Ends what is under way. */
+  close(): void {
+    this.isClosed = true;
+    this.connection.close();
+  }
 
   /** What the server accepts; asked for once. */
   async limits(options: CallOptions = {}): Promise<Limits> {
@@ -64,11 +88,17 @@ export class Calls {
     requests: AsyncIterable<MessageInitShape<I>>,
     options: CallOptions = {},
   ): AsyncGenerator<MessageShape<O>, void, void> {
-    const { transport, uri } = this.connection;
+    const { uri } = this.connection;
     const ended = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
     try {
-      const call = await transport.stream(method, signal, options.timeoutMs, undefined, requests);
+      const call = await this.transport.stream(
+        method,
+        signal,
+        options.timeoutMs,
+        undefined,
+        requests,
+      );
       yield* call.message;
     } catch (error) {
       throw errorOf(error, uri, options.signal);
@@ -109,13 +139,17 @@ export class Calls {
     signal: AbortSignal | undefined,
   ): Promise<MessageShape<O>> {
     if (signal?.aborted) throw cancelled(signal);
-    const { transport, uri } = this.connection;
+    const { uri } = this.connection;
     const timeoutMs = Math.max(1, Math.ceil(deadline - performance.now()));
     try {
-      return (await transport.unary(method, signal, timeoutMs, undefined, request)).message;
+      return (await this.transport.unary(method, signal, timeoutMs, undefined, request)).message;
     } catch (error) {
       throw errorOf(error, uri, signal);
     }
+  }
+
+  #checkOpen(): void {
+    if (this.isClosed) throw new RunwireError("FAILED_PRECONDITION", "this client is closed");
   }
 }
 

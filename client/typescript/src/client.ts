@@ -49,12 +49,12 @@ export class Services implements AsyncDisposable {
    * API, without retries, and with Connect's own errors.
    */
   stubs<S extends DescService>(service: S): Stubs<S> {
-    return createClient(service, this.calls.connection.transport);
+    return createClient(service, this.calls.transport);
   }
 
-  /** Ends what is under way. Close writers and watchers before. */
+  /** Ends what is under way, and refuses what comes. Close writers and watchers before. */
   async close(): Promise<void> {
-    this.calls.connection.close();
+    this.calls.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

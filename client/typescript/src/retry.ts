@@ -1,4 +1,5 @@
 import { cancelled, type RunwireError } from "./error.js";
+import { after } from "./timer.js";
 
 // A server that restarts is back within these; one that is away is told within seconds.
 const ATTEMPTS = 5;
@@ -15,10 +16,10 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
       clearTimeout(timer);
       reject(cancelled(signal));
     };
-    const timer = setTimeout(() => {
+    const timer = after(ms, () => {
       signal?.removeEventListener("abort", stop);
       resolve();
-    }, ms);
+    });
     signal?.addEventListener("abort", stop, { once: true });
   });
 }

@@ -1,6 +1,7 @@
 import type { Calls } from "./call.js";
 import { cancelled, invalid, RunwireError } from "./error.js";
 import { meaning, type Resolved } from "./model.js";
+import { after } from "./timer.js";
 import type { ModelVersion } from "./v1/model_pb.js";
 import type { ResolveModelsResponse } from "./v1/registry_service_pb.js";
 import { Announcer, type OnChange } from "./watcher/announcer.js";
@@ -83,9 +84,8 @@ export class ModelWatcher implements AsyncDisposable {
   ready(options: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<boolean> {
     const { timeoutMs, signal } = options;
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) reject(cancelled(signal));
-      const timer =
-        timeoutMs === undefined ? undefined : setTimeout(() => resolve(false), timeoutMs);
+      if (signal?.aborted) return reject(cancelled(signal));
+      const timer = after(timeoutMs, () => resolve(false));
       signal?.addEventListener("abort", () => reject(cancelled(signal)), { once: true });
       void this.#ready.then(() => {
         clearTimeout(timer);

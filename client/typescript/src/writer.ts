@@ -6,12 +6,12 @@ import { sleep } from "./retry.js";
 import { Delivery } from "./writer/delivery.js";
 import { tell, type WriterOptions, writerSettings, type WriterSettings } from "./writer/options.js";
 import { entryBytes, Outbox } from "./writer/outbox.js";
-import type { Shape, Values } from "./writer/shape.js";
+import { nameBytesOf, type Shape, type Values } from "./writer/shape.js";
 import { Shapes } from "./writer/shapes.js";
 
-// Wider rows are several: no batch may be larger than a message.
+// Wider rows are several: no batch may be larger than the server takes.
 const MAX_KEYS = 1024;
-const MAX_ENTRY_BYTES = 256 << 10;
+const MAX_NAME_BYTES = 256 << 10;
 // All is stored when a writer closes: its stream need not be ended with grace.
 const GRACE_MS = 500;
 
@@ -44,7 +44,7 @@ export class Writer implements AsyncDisposable {
   #lastMicros = 0;
   #dropped = 0;
   #untold = 0;
-  #isClosing = false;
+  #closing: Promise<void> | undefined;
 
   /** @internal */
   constructor(calls: Calls, runId: string, options: WriterOptions) {
@@ -72,7 +72,7 @@ export class Writer implements AsyncDisposable {
     const last = this.#last;
     if (last.keys.length > 0 && last.put(values)) return this.#add(last, step, timeMicros);
     const shape = this.#shapes.of(values);
-    if (shape.keys.length > MAX_KEYS) return this.#logWide(values, step, timeMicros ?? this.#now());
+    if (isWide(shape)) return this.#logWide(values, step, timeMicros ?? this.#now());
     if (shape.keys.length === 0) return;
     shape.put(values);
     this.#last = shape;
@@ -93,12 +93,19 @@ export class Writer implements AsyncDisposable {
 
   /** Write-once values of the run; as `log`. */
   logParams(params: Entries): void | Promise<void> {
-    return this.#entries(params, (key, value) => this.#outbox.param(key, value));
+    return this.#entries(params, (key, value, cost) => {
+      if (this.#outbox.contradicts(key, value)) this.#sealDraft();
+      this.#began();
+      this.#outbox.param(key, value, cost);
+    });
   }
 
   /** Notes by key, where the last write wins; as `log`. */
   logTags(tags: Entries): void | Promise<void> {
-    return this.#entries(tags, (key, value) => this.#outbox.tag(key, value));
+    return this.#entries(tags, (key, value, cost) => {
+      this.#began();
+      this.#outbox.tag(key, value, cost);
+    });
   }
 
   /** Somebody asked the run to stop. */
@@ -106,12 +113,12 @@ export class Writer implements AsyncDisposable {
     return this.#delivery.pace.stopRequested;
   }
 
-  /** Points that were dropped: by `whenFull`, or after an error. */
+  /** Points, params and tags that were dropped: by `whenFull`, or after an error. */
   get droppedPoints(): number {
     return this.#dropped;
   }
 
-  /** Points that the server has not acknowledged yet. */
+  /** Points, params and tags that the server has not acknowledged yet. */
   get pendingPoints(): number {
     return this.#outbox.points;
   }
@@ -134,13 +141,28 @@ export class Writer implements AsyncDisposable {
     await this.#until(() => this.#outbox.acknowledged >= target, options);
   }
 
-  /** Flushes, and ends. Where that fails, what is not stored is lost: the writer has ended. */
-  async close(options: CallOptions = {}): Promise<void> {
-    if (this.#isClosing) return;
-    this.#isClosing = true;
+  /**
+   * Flushes, and ends. Where that fails, what is not stored is lost: the writer has ended, and who
+   * still waits for a flush is told. Called again, it is the same closing.
+   */
+  close(options: CallOptions = {}): Promise<void> {
+    // Not begun before it is known: a callback may close, too.
+    return (this.#closing ??= Promise.resolve().then(() => this.#close(options)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing === undefined) return this.close();
+    await this.#closing.catch(() => {}); // who has closed it was told
+  }
+
+  async #close(options: CallOptions): Promise<void> {
     try {
       await this.flush(options);
       await Promise.race([this.#delivery.close(), sleep(GRACE_MS)]);
+    } catch (error) {
+      // Before the outbox is empty, which else looks as if all of it were stored.
+      this.#delivery.abort(lost(error));
+      throw error;
     } finally {
       this.#delivery.abort();
       this.#dropped += this.#outbox.points;
@@ -148,17 +170,13 @@ export class Writer implements AsyncDisposable {
     }
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   #add(shape: Shape, step: number | bigint, timeMicros?: number | bigint): void | Promise<void> {
     const outbox = this.#outbox;
     const cost = outbox.cost(shape);
-    const isRoom = outbox.bytes + cost <= this.#settings.maxBufferedBytes;
+    const isRoom = this.#hasRoom(cost);
     if (this.#isRefused(isRoom, cost)) return this.#drop(shape.keys.length);
     if (outbox.isFull(cost)) return this.#addToNew(shape, step, timeMicros);
-    if (outbox.draftBytes === 0) this.#delivery.began();
+    this.#began();
     outbox.add(shape, cost, step, timeMicros ?? this.#now());
     if (!isRoom) return this.#room();
   }
@@ -171,40 +189,55 @@ export class Writer implements AsyncDisposable {
   ): void | Promise<void> {
     const start = shape.rows * shape.keys.length;
     const row = shape.values.slice(start, start + shape.keys.length);
-    this.#delivery.seal();
-    this.#delivery.wake();
+    this.#sealDraft();
     shape.values.set(row);
     return this.#add(shape, step, timeMicros);
   }
 
   #logWide(values: Values, step: number | bigint, timeMicros: number | bigint) {
-    const entries = Object.entries(values);
     let room: void | Promise<void> = undefined;
-    for (let at = 0; at < entries.length; at += MAX_KEYS) {
-      room = this.log(Object.fromEntries(entries.slice(at, at + MAX_KEYS)), step, timeMicros);
-    }
+    for (const part of narrow(values)) room = this.log(part, step, timeMicros) ?? room;
     return room;
   }
 
-  #entries(entries: Entries, add: (key: string, value: string) => void): void | Promise<void> {
-    for (const [key, value] of Object.entries(entries)) {
-      if (typeof value !== "string") throw invalid(key, `a ${typeof value}, not a string`);
-      const cost = entryBytes(key, value);
-      if (cost > MAX_ENTRY_BYTES) throw invalid(key, `has ${value.length} characters`);
-      if (this.#isRefused(true, cost)) return;
-      if (this.#outbox.isFull(cost)) {
-        this.#delivery.seal();
-        this.#delivery.wake();
+  /** Each is kept, dropped or refused by itself, as a row is. */
+  #entries(
+    entries: Entries,
+    add: (key: string, value: string, cost: number) => void,
+  ): void | Promise<void> {
+    let isOver = false;
+    // What is wrong with one of them is found before any of them is kept.
+    for (const [key, value, cost] of Object.entries(entries).map(priced)) {
+      const isRoom = this.#hasRoom(cost);
+      if (this.#isRefused(isRoom, cost)) {
+        this.#drop(1);
+        continue;
       }
-      if (this.#outbox.draftBytes === 0) this.#delivery.began();
-      add(key, value);
+      if (this.#outbox.isFull(cost)) this.#sealDraft();
+      add(key, value, cost);
+      isOver ||= !isRoom;
     }
-    if (this.#outbox.bytes > this.#settings.maxBufferedBytes) return this.#room();
+    if (isOver) return this.#room();
+  }
+
+  #began(): void {
+    if (this.#outbox.draftBytes === 0) this.#delivery.began();
+  }
+
+  #sealDraft(): void {
+    this.#delivery.seal();
+    this.#delivery.wake();
+  }
+
+  /** What is larger than the bound fits where there is nothing else. */
+  #hasRoom(cost: number): boolean {
+    const { bytes } = this.#outbox;
+    return bytes === 0 || bytes + cost <= this.#settings.maxBufferedBytes;
   }
 
   /** Whether something is not to be kept. Throws where the caller is at fault. */
   #isRefused(isRoom: boolean, cost: number): boolean {
-    if (this.#isClosing) throw closed();
+    if (this.#closing) throw closed();
     if (this.#delivery.error) return true;
     if (isRoom) return false;
     if (this.#settings.whenFull === "drop") return true;
@@ -253,6 +286,38 @@ export class Writer implements AsyncDisposable {
   #now(): number {
     return (this.#lastMicros = Math.max(Date.now() * 1000, this.#lastMicros + 1));
   }
+}
+
+function isWide({ keys, nameBytes }: Shape): boolean {
+  return keys.length > MAX_KEYS || (keys.length > 1 && nameBytes > MAX_NAME_BYTES);
+}
+
+/** A wide row as several: a batch must have room for all names of a row. */
+function* narrow(values: Values): Generator<Values, void, void> {
+  let part: [string, number][] = [];
+  let bytes = 0;
+  for (const entry of Object.entries(values)) {
+    const size = nameBytesOf(entry[0]);
+    if (part.length === MAX_KEYS || (part.length > 0 && bytes + size > MAX_NAME_BYTES)) {
+      yield Object.fromEntries(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(entry);
+    bytes += size;
+  }
+  yield Object.fromEntries(part);
+}
+
+/** With what it takes in a batch. Throws INVALID_ARGUMENT where it is nothing for one. */
+function priced([key, value]: [string, string]): [key: string, value: string, cost: number] {
+  if (typeof value !== "string") throw invalid(key, `a ${typeof value}, not a string`);
+  return [key, value, entryBytes(key, value)];
+}
+
+function lost(cause: unknown): RunwireError {
+  const problem = "this writer was closed before all of it was stored: the rest is lost";
+  return new RunwireError("FAILED_PRECONDITION", problem, { cause });
 }
 
 function closed(): RunwireError {

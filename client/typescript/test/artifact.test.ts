@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { Bell } from "../src/writer/bell.js";
 import { crc32c } from "../src/artifact/crc32c.js";
 import { digestName } from "../src/artifact/digest.js";
 import { appearing, localFiles, newHash, ofFile, spooled } from "../src/node/file.js";
@@ -33,6 +34,13 @@ class Store {
   commits: CommitArtifactsRequest[] = [];
   calls = 0;
   forgets = 0;
+  chunkBytes = CHUNK;
+  largest = 0;
+  /** Said instead of the truth. */
+  committed: bigint | undefined;
+  /** Downloads that their client has not left. */
+  open = 0;
+  readonly ended = new Bell();
   sent = DATA;
   named = digest(DATA);
 
@@ -51,7 +59,7 @@ class Store {
           return { results: items.map(({ blob }) => ({ digest: blob!.digest })) };
         },
         uploadBlob: (requests) => store.#upload(requests),
-        downloadArtifact: ({ offset }) => store.#download(Number(offset)),
+        downloadArtifact: ({ offset }, { signal }) => store.#download(Number(offset), signal),
         commitArtifacts: async (requests) => {
           for await (const request of requests) store.commits.push(request);
           return { files: 1n };
@@ -76,11 +84,18 @@ class Store {
           this.received = [];
           throw serviceError(Code.NotFound, "NOT_FOUND");
         }
-        const opened = { uploadId: "u", committedSize, chunkBytes: CHUNK };
+        const opened = {
+          uploadId: "u",
+          committedSize: this.committed ?? committedSize,
+          chunkBytes: this.chunkBytes,
+        };
         yield { message: { case: "opened", value: opened } };
       } else if (message.case === "chunk") {
         assert.equal(message.value.offset, committedSize);
         assert.equal(message.value.crc32c, crc32c(message.value.data));
+        if (message.value.data.length === 0)
+          throw serviceError(Code.InvalidArgument, "FIELD_INVALID");
+        this.largest = Math.max(this.largest, message.value.data.length);
         this.#keep(message.value.data);
         yield {
           message: { case: "progress", value: { committedSize: BigInt(this.received.length) } },
@@ -94,8 +109,21 @@ class Store {
 
   async *#download(
     offset: number,
+    signal: AbortSignal,
   ): AsyncGenerator<MessageInitShape<typeof DownloadArtifactResponseSchema>> {
     this.calls += 1;
+    this.open += 1;
+    const end = (): void => {
+      this.open -= 1;
+      this.ended.ring();
+    };
+    signal.addEventListener("abort", end);
+    yield* this.#chunks(offset);
+  }
+
+  async *#chunks(
+    offset: number,
+  ): AsyncGenerator<MessageInitShape<typeof DownloadArtifactResponseSchema>> {
     const blob = { digest: this.named, sizeBytes: BigInt(this.sent.length) };
     for (let chunks = 0, at = offset; chunks < this.chunksPerCall; chunks++, at += 70_000) {
       const data = this.sent.subarray(at, at + 70_000);
@@ -219,5 +247,71 @@ test("a file has the name that it has unless another is given", async () => {
     assert.equal(await named("a/b"), "a/b");
   } finally {
     await rm(folder, { recursive: true });
+  }
+});
+
+test("a download that nobody reads is not kept open, and can be read later", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const store = new Store();
+  const found = await store.client().artifacts.download("r", "x");
+  assert.equal(store.open, 1);
+  t.mock.timers.tick(1000);
+  while (store.open > 0) await store.ended.wait();
+  assert.deepEqual(await found.bytes(), DATA);
+  assert.equal(store.calls, 2);
+});
+
+test("a download ends with who reads it", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const store = new Store();
+  const { artifacts } = store.client();
+  for await (const data of await artifacts.download("r", "x")) {
+    assert.equal(data.length, 70_000);
+    break;
+  }
+  while (store.open > 0) await store.ended.wait();
+  await (await artifacts.download("r", "x")).stream().cancel();
+  while (store.open > 0) await store.ended.wait();
+  const closed = await artifacts.download("r", "x");
+  await closed.close();
+  while (store.open > 0) await store.ended.wait();
+  await assert.rejects(closed.bytes(), { code: "CANCELLED" });
+});
+
+test("a file that cannot be written ends its download", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const folder = await mkdtemp(join(tmpdir(), "runwire-test-"));
+  try {
+    const store = new Store();
+    await writeFile(join(folder, "file"), "");
+    const writing = store.client().artifacts.downloadFile("r", "x", join(folder, "file", "x"));
+    await assert.rejects(writing, { code: "EEXIST" });
+    while (store.open > 0) await store.ended.wait();
+    assert.equal(store.calls, 1);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("chunks are of a sensible size, whatever the server asks for", async () => {
+  for (const [asked, largest] of [
+    [0, 256 << 10],
+    [-1, 256 << 10],
+    [1 << 30, 2 << 20],
+  ] as const) {
+    const store = new Store();
+    store.chunkBytes = asked;
+    const data = new Uint8Array((2 << 20) + 1);
+    await store.client().artifacts.upload("r", "x", data);
+    assert.deepEqual([store.largest, store.received.length], [largest, data.length]);
+  }
+});
+
+test("a server that says it has what cannot be is not believed", async () => {
+  for (const committed of [-1n, BigInt(DATA.length + 1)]) {
+    const store = new Store();
+    store.committed = committed;
+    await assert.rejects(store.client().artifacts.upload("r", "x", DATA), { code: "DATA_LOSS" });
+    assert.deepEqual([store.received.length, store.commits.length], [0, 0]);
   }
 });

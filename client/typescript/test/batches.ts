@@ -1,7 +1,7 @@
 // A server of batches in memory: what it acknowledged it keeps, and it goes away as it is told.
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
-import { type MetricBatch } from "../src/v1/metric_pb.js";
+import { type MetricBatch, MetricBatchSchema } from "../src/v1/metric_pb.js";
 import {
   type LogBatchRequest,
   MetricService,
@@ -17,6 +17,7 @@ export class Batches {
   single = 0;
   heartbeats = 0;
   largest = 0;
+  largestBytes = 0;
   stopRequested = false;
   /** Streams are refused. */
   noStreams = false;
@@ -28,6 +29,9 @@ export class Batches {
   failure: ConnectError | undefined;
   readonly points = new Map<string, [step: bigint, value: number][]>();
   readonly params: Record<string, string> = {};
+  /** Each batch that had some, in turn. */
+  readonly paramsOfBatches: Record<string, string>[] = [];
+  readonly tags: Record<string, string> = {};
 
   readonly routes = ({ service }: ConnectRouter): void => {
     const batches = this;
@@ -86,7 +90,10 @@ export class Batches {
     if (sequence <= this.committed) return;
     if (sequence > this.committed + 1) throw serviceError(Code.OutOfRange, "SEQUENCE_GAP");
     this.committed = sequence;
+    this.largestBytes = Math.max(this.largestBytes, toBinary(MetricBatchSchema, batch).length);
     Object.assign(this.params, batch.params);
+    Object.assign(this.tags, batch.tags);
+    if (Object.keys(batch.params).length > 0) this.paramsOfBatches.push({ ...batch.params });
     for (const { series, steps, values } of batch.frames) {
       this.largest = Math.max(this.largest, steps.length);
       steps.forEach((step, row) => {

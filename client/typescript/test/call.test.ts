@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { RunwireError } from "../src/error.js";
 import { errorOf } from "../src/status.js";
+import { limitMs } from "../src/timer.js";
 import { RunService } from "../src/v1/run_service_pb.js";
 import { serviceError, TestClient } from "./server.js";
 
@@ -115,4 +116,35 @@ test("a search reads all pages, and each reading begins anew", async () => {
 test("generated stubs go over the same connection", async () => {
   const { client } = failing(0, () => new ConnectError("", Code.Internal));
   assert.equal((await client.stubs(RunService).getRun({})).run?.runId, RUN.run.runId);
+});
+
+test("a deadline may be as far away as anybody likes", async () => {
+  const seen: (number | undefined)[] = [];
+  const client = new TestClient(({ service }) =>
+    service(RunService, {
+      getRun: async (_, { timeoutMs }) => {
+        seen.push(timeoutMs());
+        // A timer that overflows has fired by then.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        return RUN;
+      },
+    }),
+  );
+  for (const timeoutMs of [Infinity, 2 ** 31]) await client.runs.get("x", { timeoutMs });
+  assert.equal(seen[0], undefined);
+  assert.ok(seen[1]! > 80_000_000);
+  assert.deepEqual([1e9, 7, -1].map(limitMs), [99_999_999, 7, 0]);
+});
+
+test("a client that is closed refuses every call", async () => {
+  const { client, seen } = failing(0, () => new ConnectError("", Code.Internal));
+  await client.close();
+  const isClosed = { code: "FAILED_PRECONDITION" };
+  await assert.rejects(client.runs.get("x"), isClosed);
+  await assert.rejects(client.stubs(RunService).getRun({}), isClosed);
+  await assert.rejects(client.artifacts.download("x", "y"), isClosed);
+  const writer = client.writer("x");
+  await writer.log({ loss: 1 });
+  await assert.rejects(writer.flush(), isClosed);
+  assert.equal(seen.calls, 0);
 });

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { encodeBatch, logRequest, streamRequest } from "../src/writer/encode.js";
-import { Outbox } from "../src/writer/outbox.js";
+import { entryBytes, Outbox } from "../src/writer/outbox.js";
 import { Shapes } from "../src/writer/shapes.js";
 import { MetricBatchSchema } from "../src/v1/metric_pb.js";
 import { LogBatchRequestSchema, StreamBatchesRequestSchema } from "../src/v1/metric_service_pb.js";
@@ -31,8 +31,8 @@ function batchOf(steps: (number | bigint)[]) {
     assert.ok(shape.put(values));
     outbox.add(shape, outbox.cost(shape), step, 1_700_000_000_123_456);
   }
-  outbox.param("lr", "0.1");
-  outbox.tag("team", "nlp");
+  outbox.param("lr", "0.1", entryBytes("lr", "0.1"));
+  outbox.tag("team", "nlp", entryBytes("team", "nlp"));
   outbox.seal();
   return { sealed: outbox.batch(1)!, values };
 }

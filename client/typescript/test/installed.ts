@@ -13,9 +13,11 @@ const calls = [
   web.runs.get(run.name),
   client.stubs(RunService).getRun({ runId: run.runId }),
 ];
+// On a machine that is busy the time may be over before the connection is refused.
+const expected = ["UNAVAILABLE", "DEADLINE_EXCEEDED"];
 for (const call of await Promise.allSettled(calls)) {
   if (call.status !== "rejected") throw new Error("nobody is there to answer");
   const { reason } = call as { reason: unknown };
-  if (reason instanceof RunwireError && reason.code !== "UNAVAILABLE") throw reason;
+  if (reason instanceof RunwireError && !expected.includes(reason.code)) throw reason;
 }
 await Promise.all([client.close(), web.close()]);

@@ -3,12 +3,11 @@ import { type ConnectRouter, createRouterTransport, ConnectError, Code } from "@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Connection } from "../src/connection.js";
 import { Services } from "../src/client.js";
-import { Artifacts } from "../src/artifact.js";
-import { newHash } from "../src/node/file.js";
+import { NodeArtifacts } from "../src/node/artifact.js";
 
 /** A client of services that answer as a test says. */
 export class TestClient extends Services {
-  readonly artifacts: Artifacts;
+  readonly artifacts: NodeArtifacts;
 
   constructor(
     routes: (router: ConnectRouter) => void,
@@ -21,7 +20,7 @@ export class TestClient extends Services {
       close: () => {},
     };
     super(connection, timeoutMs, "");
-    this.artifacts = new Artifacts(this.calls, newHash);
+    this.artifacts = new NodeArtifacts(this.calls);
   }
 }
 

@@ -158,3 +158,43 @@ test("what can never mean anything is refused", () => {
     assert.throws(() => client.watchModels(references), { code: "INVALID_ARGUMENT" });
   }
 });
+
+test("waiting for answers may take as long as anybody likes", async () => {
+  const registry = new Registry();
+  registry.isAway = true;
+  await using models = registry.client.watchModels(["m@champion"]);
+  const waiting = [Infinity, 2 ** 31].map((timeoutMs) => models.ready({ timeoutMs }));
+  await new Promise((resolve) => setTimeout(resolve, 5)); // a timer that overflows has fired by then
+  registry.isAway = false;
+  assert.deepEqual(await Promise.all(waiting), [true, true]);
+});
+
+test("answers that do not fit one message are asked for by themselves", async () => {
+  const asked: string[][] = [];
+  const fault = { reason: "TOO_LARGE", message: "too large" };
+  const client = new TestClient(({ service }) =>
+    service(RegistryService, {
+      resolveModels: ({ references }) => {
+        asked.push(references);
+        if (asked.length > 4) throw new ConnectError("enough", Code.FailedPrecondition);
+        const resolved = references.map((reference, place) =>
+          place > 0 || reference === "huge@x"
+            ? { reference, fault }
+            : { reference, modelVersion: { model: reference, version: 1n } },
+        );
+        return { resolved, revision: 1n };
+      },
+      async *watchModels(_, { signal }) {
+        yield { event: { case: "mark" as const, value: {} }, revision: 1n };
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      },
+    }),
+  );
+  await using models = client.watchModels(["a@x", "b@x", "c@x", "huge@x"]);
+  assert.ok(await models.ready({ timeoutMs: 5000 }));
+  for (const reference of ["a@x", "b@x", "c@x"]) {
+    assert.equal(models.get(reference).model, reference);
+  }
+  assert.throws(() => models.get("huge@x"), { reason: "TOO_LARGE" });
+  assert.deepEqual(asked.at(-1), ["huge@x"]);
+});

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import type { WriterOptions } from "../src/writer/options.js";
+import {
+  MetricService,
+  type StreamBatchesRequest,
+  type StreamBatchesResponseSchema,
+} from "../src/v1/metric_service_pb.js";
 import { Batches } from "./batches.js";
 import { serviceError, TestClient } from "./server.js";
 
@@ -220,4 +226,132 @@ test("of two rows of one step the later one has the later time", async () => {
   await writer.log({ loss: 3 }, 0);
   await writer.flush();
   assert.equal(batches.points.get("loss")?.length, 3);
+});
+
+test("who waits for a flush is told where a close that fails has lost it", async () => {
+  const batches = new Batches();
+  batches.failure = serviceError(Code.Unavailable, "DRAINING");
+  const writer = begin(batches);
+  await writer.log({ loss: 1 });
+  await writer.logTags({ team: "nlp" });
+  const isLost = { code: "FAILED_PRECONDITION" };
+  const waiting = assert.rejects(writer.flush(), isLost);
+  await assert.rejects(writer.close({ timeoutMs: 1 }), { code: "DEADLINE_EXCEEDED" });
+  await waiting;
+  await assert.rejects(writer.flush(), isLost);
+  assert.equal(writer.droppedPoints, 2);
+  assert.equal(writer.error?.code, "FAILED_PRECONDITION");
+});
+
+test("a second close is the first one, and who disposes is not told twice", async () => {
+  const batches = new Batches();
+  batches.failure = serviceError(Code.Unavailable, "DRAINING");
+  await using writer = begin(batches);
+  await writer.log({ loss: 1 });
+  const first = writer.close({ timeoutMs: 1 });
+  assert.equal(writer.close(), first);
+  await assert.rejects(first, { code: "DEADLINE_EXCEEDED" });
+});
+
+test("no batch is larger than a server takes, whatever is asked for", async () => {
+  const batches = new Batches();
+  await using writer = begin(batches, { maxBatchBytes: 4 << 20, flushIntervalMs: 60_000 });
+  for (let step = 0; step < 50_000; step++) void writer.logMetric("loss", step, step);
+  await writer.log(
+    Object.fromEntries(Array.from({ length: 1000 }, (_, key) => [`${key}`.padEnd(2000, "k"), key])),
+  );
+  const value = "v".repeat(256 << 10);
+  for (let key = 0; key < 5; key++) await writer.logTags({ [key]: value });
+  await writer.flush();
+  assert.ok(batches.largestBytes > 512 << 10);
+  assert.ok(batches.largestBytes < 1 << 20);
+  assert.equal(batches.points.size, 1001);
+  assert.equal(batches.points.get("loss")?.length, 50_000);
+  assert.deepEqual(batches.tags[4], value);
+});
+
+test("keys and values that fit no batch are refused at once, with all of their call", async () => {
+  const batches = new Batches();
+  await using writer = begin(batches);
+  const key = "\u00fc".repeat(2049);
+  const value = "v".repeat((256 << 10) + 1);
+  const refused = (field: string) => ({ code: "INVALID_ARGUMENT", metadata: { field } });
+  assert.throws(() => writer.log({ loss: 1, [key]: 1 }), refused("key"));
+  assert.throws(() => writer.logMetric(key, 1), refused("key"));
+  assert.throws(() => writer.logParams({ lr: "0.1", [key]: "" }), refused("key"));
+  assert.throws(() => writer.logTags({ team: "nlp", note: value }), refused("value"));
+  await writer.logTags({ [key.slice(1)]: value.slice(1) });
+  await writer.flush();
+  assert.deepEqual([batches.points.size, batches.params], [0, {}]);
+  assert.deepEqual(batches.tags, { [key.slice(1)]: value.slice(1) });
+});
+
+test("an acknowledgement of what another stream has sent takes a stream on", async () => {
+  const sent: bigint[] = [];
+  const advice = { maxUnackedBatches: 1 };
+  async function* streamBatches(
+    requests: AsyncIterable<StreamBatchesRequest>,
+  ): AsyncGenerator<MessageInitShape<typeof StreamBatchesResponseSchema>> {
+    for await (const { message } of requests) {
+      if (message.case === "open") yield { message: { case: "opened", value: { advice } } };
+      if (message.case !== "batch") continue;
+      sent.push(message.value.sequence);
+      // Of the three that there are, the second one has come on the way before.
+      const committedSequence = sent.length === 1 ? 2n : message.value.sequence;
+      yield { message: { case: "ack", value: { committedSequence } } };
+    }
+  }
+  const client = new TestClient(({ service }) => service(MetricService, { streamBatches }));
+  const writer = client.writer("0".repeat(32));
+  const flushed: Promise<void>[] = [];
+  for (let step = 0; step < 3; step++) {
+    void writer.log({ loss: step }, step);
+    flushed.push(writer.flush({ timeoutMs: 5000 }));
+  }
+  await Promise.all(flushed);
+  assert.deepEqual(sent, [1n, 3n]);
+  await writer.close();
+});
+
+test("a callback that fails later is logged, and ends nothing", async (t) => {
+  const logged = t.mock.method(console, "error", () => {});
+  const batches = new Batches();
+  batches.failure = serviceError(Code.FailedPrecondition, "RUN_SEALED");
+  const writer = begin(batches, { onError: () => Promise.reject(new Error("of the callback")) });
+  await writer.log({ loss: 1 });
+  await assert.rejects(writer.close(), { reason: "RUN_SEALED" });
+  await new Promise(setImmediate);
+  assert.equal(logged.mock.callCount(), 1);
+});
+
+test("two values of a param go in two batches, so that the second one is refused", async () => {
+  const batches = new Batches();
+  await using writer = begin(batches, { flushIntervalMs: 60_000 });
+  for (const lr of ["0.1", "0.2", "0.2"]) await writer.logParams({ lr, seed: "7" });
+  await writer.flush();
+  assert.deepEqual(batches.paramsOfBatches, [
+    { lr: "0.1", seed: "7" },
+    { lr: "0.2", seed: "7" },
+  ]);
+});
+
+test("params and tags keep to the bound as points do, and are dropped and counted", async () => {
+  const batches = new Batches();
+  batches.failure = serviceError(Code.Unavailable, "DRAINING");
+  const limits = { maxBufferedBytes: 2000 };
+  const dropping = begin(batches, { ...limits, whenFull: "drop" });
+  const value = "v".repeat(100);
+  for (let key = 0; key < 50; key++) void dropping.logTags({ [key]: value });
+  for (let key = 0; key < 50; key++) void dropping.logParams({ [key]: value });
+  const kept = dropping.pendingPoints;
+  assert.ok(kept > 10 && kept < 2000 / 100);
+  assert.equal(dropping.droppedPoints, 100 - kept);
+  const blocking = begin(new Batches(), limits);
+  let room: void | Promise<void> = undefined;
+  for (let key = 0; !room; key++) room = blocking.logTags({ [key]: value });
+  await room;
+  batches.failure = undefined;
+  await dropping.close();
+  await blocking.close();
+  assert.equal(Object.keys(batches.tags).length, kept);
 });

@@ -12,6 +12,9 @@ import { digestName, type NewHash } from "./digest.js";
 import { Meter, type Progress } from "./meter.js";
 import { Patience } from "./patience.js";
 
+// What nobody reads is not kept open for longer: the call takes the place of another one.
+const UNREAD_MS = 1000;
+
 /** For one download. */
 export interface DownloadOptions {
   /** Ends it with CANCELLED. */
@@ -23,11 +26,12 @@ export interface DownloadOptions {
 type Responses = AsyncGenerator<DownloadArtifactResponse, void, void>;
 
 /**
- * The bytes of a file, as they come; read it once. A cut is mended from the byte where it was, and
+ * The bytes of a file, as they come; read it once, or close it. A cut is mended from the byte where it was, and
  * the last step throws DATA_LOSS where the bytes are not those of the digest: nothing that was read
  * is to be trusted before the end.
  */
-export class Download implements AsyncIterable<Uint8Array<ArrayBuffer>> {
+export class Download implements AsyncIterable<Uint8Array<ArrayBuffer>>, AsyncDisposable {
+  readonly #reception: Reception;
   readonly #pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>;
 
   /** @internal */
@@ -36,9 +40,10 @@ export class Download implements AsyncIterable<Uint8Array<ArrayBuffer>> {
     readonly digest: string,
     /** In bytes. */
     readonly size: number,
-    pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>,
+    reception: Reception,
   ) {
-    this.#pieces = pieces;
+    this.#reception = reception;
+    this.#pieces = reception.pieces({ digest, size });
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
@@ -70,8 +75,17 @@ export class Download implements AsyncIterable<Uint8Array<ArrayBuffer>> {
         if (done) controller.close();
         else controller.enqueue(value);
       },
-      cancel: async () => void (await pieces.return()),
+      cancel: () => this.close(),
     });
+  }
+
+  /** Ends it where it was not read to its end; what is read from then on is CANCELLED. */
+  async close(): Promise<void> {
+    await this.#reception.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }
 
@@ -85,7 +99,13 @@ export async function download(
 ): Promise<Download> {
   const reception = new Reception(calls, path, source, newHash, options);
   const blob = await reception.begin();
-  return new Download(blob.digest, Number(blob.sizeBytes), reception.pieces(blob));
+  return new Download(blob.digest, Number(blob.sizeBytes), reception);
+}
+
+/** What is to come. */
+interface Expected {
+  digest: string;
+  size: number;
 }
 
 class Reception {
@@ -93,6 +113,9 @@ class Reception {
   #done = 0;
   #responses: Responses | undefined;
   #first: DownloadArtifactResponse | undefined;
+  #unread: ReturnType<typeof setTimeout> | undefined;
+  readonly #closed = new AbortController();
+  readonly #signal: AbortSignal;
 
   constructor(
     readonly calls: Calls,
@@ -101,26 +124,45 @@ class Reception {
     readonly newHash: NewHash,
     readonly options: DownloadOptions,
   ) {
-    this.#patience = new Patience(options.signal);
+    const closed = this.#closed.signal;
+    this.#signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
+    this.#patience = new Patience(this.#signal);
   }
 
   async begin(): Promise<BlobName> {
     for (;;) {
       try {
-        return await this.#open();
+        const found = await this.#open();
+        this.#unread = setTimeout(() => void this.#leave().catch(() => {}), UNREAD_MS);
+        return found;
       } catch (error) {
         await this.#mended(error);
       }
     }
   }
 
-  async *pieces(blob: BlobName): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  async *pieces(expected: Expected): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+    clearTimeout(this.#unread);
+    try {
+      yield* this.#pieces(expected);
+    } finally {
+      await this.#leave();
+    }
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#unread);
+    this.#closed.abort();
+    await this.#leave();
+  }
+
+  async *#pieces(expected: Expected): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+    const { size, digest } = expected;
     const hash = this.newHash();
-    const size = Number(blob.sizeBytes);
     const meter = new Meter(this.options.onProgress, size);
     while (this.#done < size) {
       try {
-        for await (const data of this.#chunks(blob)) {
+        for await (const data of this.#chunks(digest)) {
           if (this.#done + data.length > size) throw changed(this.path);
           hash.update(data);
           this.#done += data.length;
@@ -133,25 +175,24 @@ class Reception {
         await this.#mended(error);
       }
     }
-    await this.#responses?.return();
-    if (digestName(hash) !== blob.digest) throw damaged(this.path, "is not of its digest");
+    if (digestName(hash) !== digest) throw damaged(this.path, "is not of its digest");
   }
 
   async #open(): Promise<BlobName> {
     const { downloadArtifact } = ArtifactService.method;
     const request = { ...this.source, offset: BigInt(this.#done) };
-    const signal = this.options.signal;
-    this.#responses = this.calls.stream(downloadArtifact, one(request), { signal });
-    const { done, value } = await this.#responses.next();
+    const responses = this.calls.stream(downloadArtifact, one(request), { signal: this.#signal });
+    this.#responses = responses;
+    const { done, value } = await responses.next();
     if (done || !value.blob) throw new RunwireError("UNAVAILABLE", "a download just ended");
     this.#first = value;
     return value.blob;
   }
 
-  async *#chunks(blob: BlobName): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+  async *#chunks(digest: string): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
     if (this.#responses === undefined) {
       const found = await this.#open();
-      if (found.digest !== blob.digest) throw changed(this.path);
+      if (found.digest !== digest) throw changed(this.path);
     }
     if (this.#first?.chunk) yield checked(this.#first.chunk, this.#done, this.path);
     this.#first = undefined;
@@ -160,9 +201,15 @@ class Reception {
     }
   }
 
-  async #mended(error: unknown): Promise<void> {
-    await this.#responses?.return();
+  /** Ends the call, where there is one; the next piece begins another. */
+  async #leave(): Promise<void> {
+    const responses = this.#responses;
     this.#responses = this.#first = undefined;
+    await responses?.return();
+  }
+
+  async #mended(error: unknown): Promise<void> {
+    await this.#leave();
     if (!(error instanceof RunwireError)) throw error;
     await this.#patience.wait(error);
   }

@@ -1,3 +1,5 @@
+import { watched } from "../callback.js";
+
 /** Told bytes done, and bytes in all. */
 export type Progress = (done: number, total: number) => void;
 
@@ -9,12 +11,17 @@ export class Meter {
     readonly progress: Progress | undefined,
     readonly total: number,
   ) {
-    progress?.(0, total);
+    this.#tell();
   }
 
   add(count: number): void {
     if (count === 0) return;
     this.#done += count;
-    this.progress?.(this.#done, this.total);
+    this.#tell();
+  }
+
+  /** What it throws at once ends the transfer. */
+  #tell(): void {
+    if (this.progress) watched("a callback of a transfer", this.progress(this.#done, this.total));
   }
 }

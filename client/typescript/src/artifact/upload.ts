@@ -13,6 +13,10 @@ import type { Meter } from "./meter.js";
 import { Patience } from "./patience.js";
 import { piece, type Source } from "./source.js";
 
+// Where the server asks for none, and the most, however many it asks for.
+const CHUNK_BYTES = 256 << 10;
+const MOST_CHUNK_BYTES = 2 << 20;
+
 /** Sends it through cuts; resolves when it is stored. */
 export async function putLarge(
   calls: Calls,
@@ -74,16 +78,26 @@ class UploadCall {
           yield Number(message.value.blob?.sizeBytes ?? 0);
           return;
         }
+        if (!message.case) continue;
+        const committed = this.#committed(message.value.committedSize);
         if (message.case === "opened") {
           this.uploadId = message.value.uploadId;
           this.#open(message.value);
         }
-        if (message.case) yield Number(message.value.committedSize);
+        yield committed;
       }
       throw this.#failure ?? new RunwireError("UNAVAILABLE", "the server ended an upload");
     } finally {
       this.#open(undefined);
     }
+  }
+
+  /** What the server says that it has. Throws where that cannot be. */
+  #committed(size: bigint): number {
+    const most = this.#source.content.size;
+    if (size >= 0n && size <= BigInt(most)) return Number(size);
+    const problem = `the server says that it has ${size} bytes of the ${most} of ${this.#source.path}`;
+    throw new RunwireError("DATA_LOSS", problem);
   }
 
   async *#requests(): AsyncGenerator<UploadBlobRequest, void, void> {
@@ -94,7 +108,8 @@ class UploadCall {
     const opened = await this.#opened;
     if (opened === undefined) return;
     try {
-      yield* this.#chunks(Number(opened.committedSize), opened.chunkBytes);
+      const asked = opened.chunkBytes > 0 ? opened.chunkBytes : CHUNK_BYTES;
+      yield* this.#chunks(Number(opened.committedSize), Math.min(asked, MOST_CHUNK_BYTES));
     } catch (error) {
       this.#failure = error; // half-close, and let who reads the responses tell
       return;

@@ -56,7 +56,11 @@ export class NodeArtifacts extends Artifacts {
     options: DownloadOptions = {},
   ): Promise<Uploaded> {
     const found = await this.download(owner, path, options);
-    await appearing(file, found);
+    try {
+      await appearing(file, found);
+    } finally {
+      await found.close(); // where the file cannot be written, nothing has read it
+    }
     return { path, digest: found.digest, size: found.size };
   }
 }

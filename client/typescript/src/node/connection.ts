@@ -1,8 +1,9 @@
-import type { Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type Address, parseAddress } from "../address.js";
 import { type Connection, metadata } from "../connection.js";
 import { discover } from "../discover.js";
+import { after } from "../timer.js";
 import { VERSION } from "../version.js";
 import { balanced } from "./balance.js";
 import { getter } from "./get.js";
@@ -19,6 +20,7 @@ export class GrpcConnection implements Connection {
   readonly #settings: Settings;
   readonly #address: Address;
   readonly #sessions: Http2SessionManager[] = [];
+  readonly #closed = new AbortController();
   #opening: Promise<Transport> | undefined;
 
   constructor(settings: Settings) {
@@ -26,13 +28,27 @@ export class GrpcConnection implements Connection {
     this.#address = parseAddress(settings.uri);
     this.uri = this.#address.shown;
     this.transport = {
-      unary: async (...call) => (await this.#open()).unary(...call),
-      stream: async (...call) => (await this.#open()).stream(...call),
+      unary: async (method, signal, timeoutMs, ...call) => {
+        const { found, leftMs } = await this.#opened(signal, timeoutMs);
+        return found.unary(method, signal, leftMs, ...call);
+      },
+      stream: async (method, signal, timeoutMs, ...call) => {
+        const { found, leftMs } = await this.#opened(signal, timeoutMs);
+        return found.stream(method, signal, leftMs, ...call);
+      },
     };
   }
 
   close(): void {
+    this.#closed.abort();
     for (const session of this.#sessions) session.abort();
+  }
+
+  async #opened(signal: AbortSignal | undefined, timeoutMs: number | undefined) {
+    const opened = await within(this.#open(), signal, timeoutMs);
+    // Closed meanwhile: a session that is begun now would never end.
+    if (this.#closed.signal.aborted) throw new ConnectError("closed", Code.Canceled);
+    return opened;
   }
 
   /** What has failed is tried again by the next call. */
@@ -47,7 +63,7 @@ export class GrpcConnection implements Connection {
   async #connect(): Promise<Transport> {
     const { scheme, servers } = this.#address;
     if (scheme === "grpc" || scheme === "grpcs") return this.#over(servers, scheme === "grpcs");
-    const endpoint = await discover(this.uri, getter(this.#settings.ca));
+    const endpoint = await discover(this.uri, getter(this.#settings.ca, this.#closed.signal));
     return this.#over([endpoint], scheme === "https");
   }
 
@@ -70,5 +86,31 @@ export class GrpcConnection implements Connection {
       acceptCompression: [],
       interceptors: [metadata({ client, user, token, userAgent })],
     });
+  }
+}
+
+/** What is awaited for several calls, and how long one of them may take after it. */
+async function within<T>(
+  opening: Promise<T>,
+  signal: AbortSignal | undefined,
+  timeoutMs: number | undefined,
+): Promise<{ found: T; leftMs: number | undefined }> {
+  const began = performance.now();
+  let stop = (): void => {};
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const ended = new Promise<never>((_, reject) => {
+    stop = () => reject(new ConnectError("the call was cancelled", Code.Canceled));
+    const late = (): void => reject(new ConnectError("no time is left", Code.DeadlineExceeded));
+    timer = after(timeoutMs, late);
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
+  });
+  try {
+    const found = await Promise.race([opening, ended]);
+    const spentMs = Math.floor(performance.now() - began);
+    return { found, leftMs: timeoutMs && Math.max(1, timeoutMs - spentMs) };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
   }
 }

@@ -5,11 +5,11 @@ import type { Get } from "../discover.js";
 const MAX_ANSWER_BYTES = 1 << 20;
 
 /** A GET with certificate authorities of one's own, which `fetch` does not take. */
-export function getter(ca: string | undefined): Get {
+export function getter(ca: string | undefined, stop: AbortSignal): Get {
   return (url, timeoutMs) =>
     new Promise((resolve, reject) => {
       const options = {
-        signal: AbortSignal.timeout(timeoutMs),
+        signal: AbortSignal.any([stop, AbortSignal.timeout(timeoutMs)]),
         headers: { accept: "application/json" },
       };
       const made = url.startsWith("https:")

@@ -50,6 +50,7 @@ export class Follower {
   async #work(): Promise<void> {
     for (let failures = 0; !this.#stop.signal.aborted;) {
       const error = await this.#followOnce();
+      if (this.calls.isClosed) this.close(); // no attempt can succeed any more
       failures = this.isConnected ? 1 : failures + 1;
       this.isConnected = false;
       this.error = error ?? this.error;
@@ -111,19 +112,28 @@ export class Follower {
       if (error.code === "OUT_OF_RANGE") this.#revision = 0n; // the registry has another past now
       throw error;
     });
-    for (;;) {
-      const left = answer.resolved.filter(({ fault }) => fault?.reason === "TOO_LARGE");
-      if (left.length === 0) return answer;
-      const asked = left.map(({ reference }) => reference);
+    const { resolved } = answer;
+    for (let left = leftOut(resolved); left.length > 0;) {
+      const asked = left.map((place) => resolved[place]!.reference);
       const more = await this.#resolve(asked, answer.revision);
-      left.forEach((one, place) => Object.assign(one, more.resolved[place]));
+      // Replaced, not merged: nothing of a fault must stay beside a version.
+      left.forEach((place, at) => (resolved[place] = more.resolved[at] ?? resolved[place]!));
+      const still = leftOut(resolved);
+      if (still.length === left.length) break; // too large even alone: that is the answer
+      left = still;
     }
+    return answer;
   }
 
   #resolve(references: readonly string[], minRevision: bigint): Promise<ResolveModelsResponse> {
     const options = { minRevision, workspace: this.workspace, signal: this.#stop.signal };
     return this.#models.resolveAnswer([...references], options);
   }
+}
+
+/** Places of the answers that did not fit the message with the others. */
+function leftOut(resolved: ResolveModelsResponse["resolved"]): number[] {
+  return [...resolved.keys()].filter((place) => resolved[place]!.fault?.reason === "TOO_LARGE");
 }
 
 /** The model's name in a reference. */

@@ -1,5 +1,4 @@
-// Timers take no more; who waits looks again.
-const MOST_MS = 0x7fff_ffff;
+import { after } from "../timer.js";
 
 /** Wakes who waits for a change; what is true is for them to look at. */
 export class Bell {
@@ -15,11 +14,10 @@ export class Bell {
     this.#rung = new Promise((resolve) => (this.#wake = resolve));
   }
 
-  /** Until the next ring, or for so many milliseconds. False: it was the time. */
+  /** Until the next ring, or for so many milliseconds at most. False: it was the time. */
   wait(ms = Infinity): Promise<boolean> {
-    if (ms === Infinity) return this.#rung.then(() => true);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), Math.min(Math.max(0, ms), MOST_MS));
+      const timer = after(ms, () => resolve(false));
       void this.#rung.then(() => {
         clearTimeout(timer);
         resolve(true);

@@ -103,8 +103,9 @@ export class Delivery implements Post {
     return this.#ended ?? Promise.resolve();
   }
 
-  /** Ends at once. */
-  abort(): void {
+  /** Ends at once; `loss` is for who waits for what is lost by it. */
+  abort(loss?: RunwireError): void {
+    this.error ??= loss;
     this.isClosed = true;
     clearTimeout(this.#timer);
     this.#stop.abort();

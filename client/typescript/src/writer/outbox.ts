@@ -2,6 +2,7 @@
 import { encodeBatch, type Name } from "./encode.js";
 import type { Shape } from "./shape.js";
 import type { Shapes } from "./shapes.js";
+import { checkKey, checkValue, utf8Bytes } from "./utf8.js";
 
 const BATCH_BYTES = 64; // of a batch without content
 const ENTRY_BYTES = 16; // tags and lengths of a param or tag
@@ -85,14 +86,21 @@ export class Outbox {
     this.#grow(cost);
   }
 
-  param(key: string, value: string): void {
-    this.#params.set(key, value);
-    this.#grow(entryBytes(key, value));
+  /** Two values of a param must not meet in one batch, where only one would be seen. */
+  contradicts(key: string, value: string): boolean {
+    return (this.#params.get(key) ?? value) !== value;
   }
 
-  tag(key: string, value: string): void {
+  param(key: string, value: string, cost: number): void {
+    this.#params.set(key, value);
+    this.draftPoints += 1;
+    this.#grow(cost);
+  }
+
+  tag(key: string, value: string, cost: number): void {
     this.#tags.set(key, value);
-    this.#grow(entryBytes(key, value));
+    this.draftPoints += 1;
+    this.#grow(cost);
   }
 
   /** Makes the draft a batch, where it holds anything. */
@@ -117,7 +125,7 @@ export class Outbox {
     return true;
   }
 
-  /** Points that are not acknowledged. */
+  /** Points, params and tags that are not acknowledged. */
   get points(): number {
     return this.#batches.reduce((sum, batch) => sum + batch.points, this.draftPoints);
   }
@@ -163,7 +171,9 @@ export class Outbox {
   }
 }
 
-/** In UTF-8, at most. */
+/** Of a param or tag, at most. Throws INVALID_ARGUMENT where it would fit no batch. */
 export function entryBytes(key: string, value: string): number {
-  return ENTRY_BYTES + 3 * (key.length + value.length);
+  checkKey(key);
+  checkValue(key, value);
+  return ENTRY_BYTES + utf8Bytes(key) + utf8Bytes(value);
 }

@@ -18,7 +18,7 @@ export class Shape {
   readonly rowBytes: number;
   /** Of a frame of no rows. */
   readonly frameBytes: number;
-  /** Of its names, at most. */
+  /** Of its names, at most; a row of more is split. */
   readonly nameBytes: number;
   /** As 64 bits, low half first, however the platform orders the bytes of one half. */
   steps = new Int32Array(2 * FIRST_ROWS);
@@ -31,7 +31,7 @@ export class Shape {
   ) {
     this.rowBytes = ROW_BYTES + VALUE_BYTES * keys.length;
     this.frameBytes = FRAME_BYTES + ID_BYTES * keys.length;
-    this.nameBytes = keys.reduce((sum, key) => sum + NAME_BYTES + 3 * key.length, 0);
+    this.nameBytes = keys.reduce((sum, key) => sum + nameBytesOf(key), 0);
     this.values = new Float64Array(FIRST_ROWS * keys.length);
   }
 
@@ -87,6 +87,11 @@ export class Shape {
     this.times.set(times.subarray(0, 2 * kept));
     this.values.set(values.subarray(0, kept * columns));
   }
+}
+
+/** Of one name in a batch, at most. */
+export function nameBytesOf(key: string): number {
+  return NAME_BYTES + 3 * key.length;
 }
 
 const TWO_TO_32 = 0x1_0000_0000;

@@ -1,8 +1,5 @@
-import { invalid } from "../error.js";
 import { Shape, type Values } from "./shape.js";
-
-// The server takes 512 bytes; what is far more could not be refused by itself.
-const MAX_KEY_CHARS = 4096;
+import { checkKey } from "./utf8.js";
 
 interface Node {
   next: Map<string, Node>;
@@ -49,7 +46,7 @@ export class Shapes {
   #id(key: string): number {
     let id = this.#ids.get(key);
     if (id === undefined) {
-      if (key.length > MAX_KEY_CHARS) throw invalid("key", `has ${key.length} characters`);
+      checkKey(key);
       id = this.#keys.push(key) - 1;
       this.#ids.set(key, id);
     }

@@ -106,8 +106,11 @@ export class StreamLane implements Lane {
       this.#post.heed(heard.value.advice);
       this.#sent = this.#post.outbox.acknowledged;
       this.#opened = true;
-    } else if (heard.case === "ack") this.#post.acknowledge(heard.value);
-    else if (heard.case === "advice") this.#post.heed(heard.value);
+    } else if (heard.case === "ack") {
+      this.#post.acknowledge(heard.value);
+      // What a stream before this one has sent may be acknowledged late: it need not go out again.
+      this.#sent = Math.max(this.#sent, this.#post.outbox.acknowledged);
+    } else if (heard.case === "advice") this.#post.heed(heard.value);
     else if (heard.case === "closing") this.#closing = true;
     this.#watch(this.#sent > this.#post.outbox.acknowledged ? STALLED_MS : Infinity);
     this.#post.bell.ring();

@@ -46,7 +46,8 @@ class Download {
     caller_.add_metadata(context);
     const OnCancel on_cancel(options_.cancellation, [&] { context.TryCancel(); });
     request_.set_offset(done_);
-    const auto reader = caller_.stub<v1::ArtifactService>().DownloadArtifact(&context, request_);
+    const auto reader = caller_.stub<v1::ArtifactService>({{}, options_.cancellation})
+                            .DownloadArtifact(&context, request_);
     for (v1::DownloadArtifactResponse response; reader->Read(&response);) {
       if (response.has_blob()) begin(response.blob());
       if (response.has_chunk()) take(response.chunk());

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "artifact_chunk.h"
+#include "bounded.h"
 #include "patience.h"
 #include "status.h"
 #include "text.h"
@@ -19,6 +20,9 @@ using Stream = grpc::ClientReaderWriter<v1::UploadBlobRequest, v1::UploadBlobRes
 
 // Blobs up to here go in one message.
 constexpr std::int64_t kSmallBytes = 256 << 10;
+// Of a chunk: where the server does not say, and whatever it says.
+constexpr std::int64_t kChunkBytes = 256 << 10;
+constexpr std::int64_t kMostChunkBytes = 2 << 20;
 
 CallOptions call_options(const TransferOptions& options) {
   return {{}, options.cancellation};
@@ -52,9 +56,8 @@ class BlobUpload {
   BlobUpload(Caller& caller, Source& source, const TransferOptions& options, std::string& upload_id)
       : caller_(caller), source_(source), options_(options), upload_id_(upload_id) {}
   ~BlobUpload() {
-    if (!reader_.joinable()) return;
-    context_.TryCancel();
-    reader_.join();
+    context_.TryCancel();  // where it was left early
+    if (reader_.joinable()) reader_.join();
   }
   BlobUpload(const BlobUpload&) = delete;
   BlobUpload& operator=(const BlobUpload&) = delete;
@@ -63,7 +66,7 @@ class BlobUpload {
   void run() {
     caller_.add_metadata(context_);
     const OnCancel on_cancel(options_.cancellation, [this] { context_.TryCancel(); });
-    stream_ = caller_.stub<Service>().UploadBlob(&context_);
+    stream_ = caller_.stub<Service>({{}, options_.cancellation}).UploadBlob(&context_);
     if (open()) {
       reader_ = std::thread([this] { listen(); });
       write_all();
@@ -86,17 +89,31 @@ class BlobUpload {
     stored_ = response.has_stored();
     if (!response.has_opened()) return false;
     opened_ = response.opened();
+    check_opened();
     upload_id_ = opened_.upload_id();
     durable_ = opened_.committed_size();
     tell(durable_);
     return true;
   }
 
+  void check_opened() const {
+    const std::int64_t size = source_.blob().size_bytes();
+    const std::int64_t committed = opened_.committed_size();
+    if (committed >= 0 && committed <= size) return;
+    throw Error(Code::kInternal, "the server asks for byte " + std::to_string(committed) +
+                                     " of a blob of " + std::to_string(size));
+  }
+
+  std::int64_t chunk_bytes() const {
+    const std::int64_t asked = opened_.chunk_bytes();
+    return asked > 0 ? std::min(asked, kMostChunkBytes) : kChunkBytes;
+  }
+
   void write_all() {
     const std::int64_t size = source_.blob().size_bytes();
     for (std::int64_t at = opened_.committed_size(); at < size && !stored_;) {
       v1::UploadBlobRequest request;
-      const auto length = std::min<std::int64_t>(opened_.chunk_bytes(), size - at);
+      const auto length = std::min(chunk_bytes(), size - at);
       fill(*request.mutable_chunk(), at, source_.read(at, static_cast<std::size_t>(length)));
       if (!stream_->Write(request)) return;
       at += length;
@@ -187,10 +204,11 @@ void commit_once(Caller& caller, const v1::CommitArtifactsRequest& request,
                  const TransferOptions& options) {
   grpc::ClientContext context;
   caller.add_metadata(context);
-  context.set_deadline(std::chrono::system_clock::now() + caller.settings().timeout);
+  context.set_deadline(std::chrono::system_clock::now() + bounded(caller.settings().timeout));
   const OnCancel on_cancel(options.cancellation, [&] { context.TryCancel(); });
   v1::CommitArtifactsResponse response;
-  const auto writer = caller.stub<Service>().CommitArtifacts(&context, &response);
+  const auto writer =
+      caller.stub<Service>({{}, options.cancellation}).CommitArtifacts(&context, &response);
   writer->Write(request);
   writer->WritesDone();
   caller.check(writer->Finish());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "bounded.h"
 #include "status.h"
 #include "text.h"
 
@@ -77,9 +78,7 @@ void BatchQueue::add_row(Guard& guard, const Value* values, std::size_t count, s
                          std::int64_t time_micros) {
   Shape& shape = shapes_.find(values, count);
   refuse_if_ended();
-  if (error_ || !make_room(guard, OpenBatch::cost(shape))) {
-    return drop(static_cast<std::int64_t>(count));
-  }
+  if (!make_room(guard, OpenBatch::cost(shape))) return drop(static_cast<std::int64_t>(count));
   const std::size_t bytes = open_.batch().bytes;
   if (bytes > 0 && bytes + OpenBatch::cost(shape) > max_batch_bytes_) seal();
   if (open_.batch().is_empty()) begun();
@@ -91,8 +90,10 @@ void BatchQueue::add_params(const Texts& params) {
   Guard guard(lock_);
   for (const auto& [key, value] : params) {
     refuse_if_ended();
-    wait_for_room(guard, key.size() + value.size());
-    if (error_) return;
+    if (!make_room(guard, OpenBatch::cost(key, value))) {
+      drop(1);
+      continue;
+    }
     if (!open_.fits_param(key, value) || open_.batch().bytes > max_batch_bytes_ / 2) seal();
     if (open_.batch().is_empty()) begun();
     open_.add_param(key, value);
@@ -104,8 +105,10 @@ void BatchQueue::add_tags(const Texts& tags) {
   Guard guard(lock_);
   for (const auto& [key, value] : tags) {
     refuse_if_ended();
-    wait_for_room(guard, key.size() + value.size());
-    if (error_) return;
+    if (!make_room(guard, OpenBatch::cost(key, value))) {
+      drop(1);
+      continue;
+    }
     if (open_.batch().bytes > max_batch_bytes_ / 2) seal();
     if (open_.batch().is_empty()) begun();
     open_.add_tag(key, value);
@@ -116,26 +119,30 @@ void BatchQueue::refuse_if_ended() const {
   if (ended_) throw Error(Code::kFailedPrecondition, "the writer is closed");
 }
 
+// What is greater than all the room there is goes alone.
+bool BatchQueue::has_room(std::size_t bytes) const {
+  const std::size_t used = sealed_bytes_ + open_.batch().bytes;
+  return used == 0 || used + bytes <= max_buffered_bytes_;
+}
+
+// False: it is to be dropped.
 bool BatchQueue::make_room(Guard& guard, std::size_t bytes) {
-  if (sealed_bytes_ + open_.batch().bytes + bytes <= max_buffered_bytes_) return true;
+  if (error_) return false;
+  if (has_room(bytes)) return true;
   if (options_.when_full == WhenFull::kDrop) return false;
   wait_for_room(guard, bytes);
   return !error_;
 }
 
-// What is greater than all the room there is goes alone.
 void BatchQueue::wait_for_room(Guard& guard, std::size_t bytes) {
-  const auto has_room = [&] {
-    const std::size_t used = sealed_bytes_ + open_.batch().bytes;
-    return used == 0 || used + bytes <= max_buffered_bytes_ || error_;
-  };
-  const auto may_go = [&] { return has_room() || ended_ || cancelled_; };
+  const auto is_settled = [&] { return error_ || has_room(bytes); };
+  const auto may_go = [&] { return is_settled() || ended_ || cancelled_; };
   if (!options_.block_timeout) {
     progress_.wait(guard, may_go);
-  } else if (!progress_.wait_for(guard, *options_.block_timeout, may_go)) {
+  } else if (!progress_.wait_for(guard, bounded(*options_.block_timeout), may_go)) {
     throw Error(Code::kDeadlineExceeded, "no room for more points came up in time");
   }
-  if (has_room()) return;
+  if (is_settled()) return;
   refuse_if_ended();
   throw Error(Code::kCancelled, "waiting for room was cancelled");
 }
@@ -170,7 +177,7 @@ void BatchQueue::flush(std::chrono::milliseconds timeout) {
   if (!open_.batch().is_empty()) seal();
   const auto target = sequence_;
   const auto is_settled = [&] { return acknowledged_ >= target || error_; };
-  if (!progress_.wait_for(guard, timeout, is_settled)) {
+  if (!progress_.wait_for(guard, bounded(timeout), is_settled)) {
     throw Error(Code::kDeadlineExceeded, "not everything was acknowledged in time");
   }
   if (error_) throw Error(*error_);
@@ -216,7 +223,7 @@ std::shared_ptr<Batch> BatchQueue::next(const Guard& guard, std::int64_t sequenc
 Steady::time_point BatchQueue::due(const Guard& /*locked*/, std::int64_t sequence) const {
   if (sequence < sequence_) return Steady::time_point::min();
   return open_.batch().is_empty() ? Steady::time_point::max()
-                                  : open_since_ + options_.flush_interval;
+                                  : open_since_ + bounded(options_.flush_interval);
 }
 
 std::size_t BatchQueue::bytes_up_to(const Guard& /*locked*/, std::int64_t sequence) const {
@@ -264,7 +271,9 @@ void BatchQueue::fail(const Guard& /*locked*/, const Error& error) {
   error_ = error;
   if (!open_.batch().is_empty()) seal();
   std::int64_t points = 0;
-  for (const auto& batch : sealed_) points += batch->points;
+  for (const auto& batch : sealed_) {
+    points += batch->points + batch->message().params_size() + batch->message().tags_size();
+  }
   if (points > 0) drop(points);
   sealed_.clear();
   sealed_bytes_ = 0;

@@ -75,6 +75,7 @@ class BatchQueue {
  private:
   void add_row(Guard& guard, const Value* values, std::size_t count, std::int64_t step,
                std::int64_t time_micros);
+  bool has_room(std::size_t bytes) const;
   bool make_room(Guard& guard, std::size_t bytes);
   void wait_for_room(Guard& guard, std::size_t bytes);
   void refuse_if_ended() const;

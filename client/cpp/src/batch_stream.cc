@@ -34,7 +34,7 @@ BatchStream::BatchStream(Caller& caller, BatchQueue& queue, const std::string& r
 }
 
 void BatchStream::run(const Cancellation& stop) {
-  open();
+  open(stop);
   const OnCancel on_cancel(stop, [this] { context_.TryCancel(); });
   auto guard = queue_.guard();
   while (!is_done_) {
@@ -66,8 +66,8 @@ bool BatchStream::cancel(BatchQueue::Guard& guard) {
 }
 
 // Held, because writes are started by a thread that is not gRPC's: see ClientBidiReactor::AddHold.
-void BatchStream::open() {
-  caller_.stub<v1::MetricService>().async()->StreamBatches(&context_, this);
+void BatchStream::open(const Cancellation& stop) {
+  caller_.stub<v1::MetricService>({{}, stop}).async()->StreamBatches(&context_, this);
   AddHold();
   StartRead(&response_);
   StartWrite(&open_);
@@ -193,6 +193,8 @@ void BatchStream::hear(const BatchQueue::Guard& guard) {
   } else if (response_.has_ack()) {
     queue_.reject(guard, response_.ack());
     queue_.acknowledge(guard, response_.ack().committed_sequence());
+    // A stream before this one may still be heard of: what it brought need not be sent again.
+    sent_ = std::max(sent_, queue_.acknowledged(guard));
   } else if (response_.has_advice()) {
     queue_.heed(guard, response_.advice());
   } else if (response_.has_closing()) {

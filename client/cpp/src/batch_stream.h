@@ -32,7 +32,7 @@ class BatchStream final
   void OnWriteDone(bool ok) override;
   void OnDone(const grpc::Status& status) override;
 
-  void open();
+  void open(const Cancellation& stop);
   void fail(const Error& error) { failure_ = failure_ ? failure_ : error; }
   bool cancel(BatchQueue::Guard& guard);
   bool let_go(BatchQueue::Guard& guard);

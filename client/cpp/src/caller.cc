@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "bounded.h"
 #include "connect.h"
 #include "status.h"
 #include "text.h"
@@ -24,10 +25,13 @@ bool is_repeatable(const char* service, const char* method) {
 
 }  // namespace
 
-Caller::Opened& Caller::opened() {
-  const std::lock_guard guard(lock_);
+// The server is found by one call at a time; the others wait for it as long as they may.
+Caller::Opened& Caller::opened(const Until& until) {
+  std::unique_lock guard(lock_, std::try_to_lock);
+  while (!guard && !guard.try_lock_for(until.pause())) {
+  }
   if (opened_.channel) return opened_;
-  const auto channel = connect(settings_);
+  const auto channel = connect(settings_, until);
   opened_.stubs = {v1::RunService::NewStub(channel), v1::MetricService::NewStub(channel),
                    v1::ArtifactService::NewStub(channel), v1::RegistryService::NewStub(channel),
                    v1::ServerService::NewStub(channel)};
@@ -49,25 +53,25 @@ void Caller::check(const grpc::Status& status) const {
 
 void Caller::attempt(const char* service, const char* method, const CallOptions& options,
                      const Attempt& call) {
-  const auto deadline = Steady::now() + options.timeout.value_or(settings_.timeout);
-  Retry retry(deadline);
+  const auto timeout = bounded(options.timeout.value_or(settings_.timeout));
+  const Until until{Steady::now() + timeout, options.cancellation};
+  Retry retry(until.deadline);
   while (true) {
     try {
-      return attempt_once(deadline, options, call);
+      return attempt_once(until, call);
     } catch (const Error& error) {
       if (!is_repeatable(service, method) || !retry.wait(error, options.cancellation)) throw;
     }
   }
 }
 
-void Caller::attempt_once(Steady::time_point deadline, const CallOptions& options,
-                          const Attempt& call) {
+void Caller::attempt_once(const Until& until, const Attempt& call) {
   grpc::ClientContext context;
   add_metadata(context);
   context.set_deadline(std::chrono::system_clock::now() +
-                       std::max(deadline - Steady::now(), Steady::duration(1'000'000)));
-  const OnCancel on_cancel(options.cancellation, [&] { context.TryCancel(); });
-  check(call(context));
+                       std::max(*until.deadline - Steady::now(), Steady::duration(1'000'000)));
+  const OnCancel on_cancel(until.cancellation, [&] { context.TryCancel(); });
+  check(call(context, until));
 }
 
 }  // namespace runwire

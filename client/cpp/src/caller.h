@@ -18,6 +18,7 @@
 #include "runwire/v1/run_service.grpc.pb.h"
 #include "runwire/v1/server_service.grpc.pb.h"
 #include "settings.h"
+#include "until.h"
 
 namespace runwire {
 
@@ -28,11 +29,11 @@ class Caller {
   const Settings& settings() const { return settings_; }
 
   // Opened where it was not; throws Error where it cannot be.
-  std::shared_ptr<grpc::Channel> channel() { return opened().channel; }
+  std::shared_ptr<grpc::Channel> channel() { return opened({}).channel; }
 
   template <class Service>
-  typename Service::Stub& stub() {
-    return *std::get<std::unique_ptr<typename Service::Stub>>(opened().stubs);
+  typename Service::Stub& stub(const Until& until = {}) {
+    return *std::get<std::unique_ptr<typename Service::Stub>>(opened(until).stubs);
   }
 
   // The token, and who calls.
@@ -48,10 +49,11 @@ class Caller {
                                                      Response*),
                  const Request& request, const CallOptions& options) {
     Response response;
-    attempt(Service::service_full_name(), method, options, [&](grpc::ClientContext& context) {
-      response.Clear();
-      return (stub<Service>().*call)(&context, request, &response);
-    });
+    attempt(Service::service_full_name(), method, options,
+            [&](grpc::ClientContext& context, const Until& until) {
+              response.Clear();
+              return (stub<Service>(until).*call)(&context, request, &response);
+            });
     return response;
   }
 
@@ -66,15 +68,15 @@ class Caller {
         stubs;
   };
 
-  using Attempt = std::function<grpc::Status(grpc::ClientContext&)>;
+  using Attempt = std::function<grpc::Status(grpc::ClientContext&, const Until&)>;
 
-  Opened& opened();
+  Opened& opened(const Until& until);
   void attempt(const char* service, const char* method, const CallOptions& options,
                const Attempt& call);
-  void attempt_once(Steady::time_point deadline, const CallOptions& options, const Attempt& call);
+  void attempt_once(const Until& until, const Attempt& call);
 
   Settings settings_;
-  std::mutex lock_;
+  std::timed_mutex lock_;
   Opened opened_;
 };
 

@@ -99,12 +99,12 @@ std::string target(const std::vector<Endpoint>& servers) {
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> connect(const Settings& settings) {
+std::shared_ptr<grpc::Channel> connect(const Settings& settings, const Until& until) {
   const std::string scheme = parse_uri(settings.uri).scheme;
   const bool secure = scheme == "grpcs" || scheme == "https";
   const bool is_web = scheme == "http" || scheme == "https";
-  const auto servers =
-      is_web ? std::vector{discover(settings.uri, settings.ca_file)} : grpc_endpoints(settings.uri);
+  const auto servers = is_web ? std::vector{discover(settings.uri, settings.ca_file, until)}
+                              : grpc_endpoints(settings.uri);
   const auto credentials = secure ? tls(settings.ca_file) : grpc::InsecureChannelCredentials();
   return grpc::CreateCustomChannel(target(servers), credentials, arguments(servers.front()));
 }

@@ -25,12 +25,13 @@ bool is_away(int status) {
   return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
-HttpAnswer ask(const std::string& uri, const UriParts& parts, const std::string& ca_file) {
+HttpAnswer ask(const std::string& uri, const UriParts& parts, const std::string& ca_file,
+               const Until& until) {
   const bool secure = parts.scheme == "https";
   Endpoint server = parse_endpoint(parts.authority);
   if (server.port == 0) server.port = secure ? 443 : 80;
   try {
-    return http_get(server, parts.path + kPath, secure, ca_file);
+    return http_get(server, parts.path + kPath, secure, ca_file, until);
   } catch (const Error& error) {
     if (error.code() != Code::kUnavailable) throw;
     throw Error(Code::kUnavailable, "nothing answers at " + uri + " (" + error.what() +
@@ -49,9 +50,9 @@ Endpoint seen_from(const std::string& grpc_endpoint, const std::string& host) {
   return found;
 }
 
-Endpoint discover(const std::string& uri, const std::string& ca_file) {
+Endpoint discover(const std::string& uri, const std::string& ca_file, const Until& until) {
   const UriParts parts = parse_uri(uri);
-  const HttpAnswer answer = ask(shown(uri), parts, ca_file);
+  const HttpAnswer answer = ask(shown(uri), parts, ca_file, until);
   const std::string status = std::to_string(answer.status);
   if (is_away(answer.status)) throw Error(Code::kUnavailable, shown(uri) + " answers " + status);
   if (answer.status != 200) throw not_runwire(shown(uri), status);

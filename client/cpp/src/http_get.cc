@@ -1,12 +1,13 @@
 #include "http_get.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +16,8 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "runwire/error.h"
 #include "status.h"
@@ -23,7 +26,7 @@ namespace runwire {
 
 namespace {
 
-constexpr timeval kTimeout{10, 0};
+constexpr std::chrono::seconds kTimeout{10};
 constexpr std::size_t kMaxAnswerBytes = 1 << 20;
 
 Error unanswered(const std::string& problem) {
@@ -51,21 +54,12 @@ class NoSigPipe {
   sigset_t before_{};
 };
 
+// A socket that never blocks.
 class Socket {
  public:
-  explicit Socket(const Endpoint& server) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    const std::string port = std::to_string(server.port);
-    if (const int error = getaddrinfo(server.host.c_str(), port.c_str(), &hints, &found);
-        error != 0) {
-      throw unanswered(gai_strerror(error));
-    }
-    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
-    for (const addrinfo* one = found; one != nullptr && !connect(*one); one = one->ai_next) {
-    }
-    if (handle_ < 0) throw unanswered(std::strerror(errno));
+  explicit Socket(const addrinfo& address)
+      : handle_(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, 0)) {
+    if (handle_ >= 0) fcntl(handle_, F_SETFL, fcntl(handle_, F_GETFL) | O_NONBLOCK);
   }
   ~Socket() {
     if (handle_ >= 0) ::close(handle_);
@@ -75,50 +69,92 @@ class Socket {
 
   int handle() const { return handle_; }
 
- private:
-  bool connect(const addrinfo& address) {
-    const int made = socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, 0);
-    if (made < 0) return false;
-    setsockopt(made, SOL_SOCKET, SO_RCVTIMEO, &kTimeout, sizeof kTimeout);
-    setsockopt(made, SOL_SOCKET, SO_SNDTIMEO, &kTimeout, sizeof kTimeout);
-    if (::connect(made, address.ai_addr, address.ai_addrlen) == 0) {
-      handle_ = made;
-      return true;
+  // False: not within this time. Throws Error as `until` says.
+  bool await(short events, Steady::time_point time, const Until& until) const {
+    while (Steady::now() < time) {
+      pollfd one{handle_, events, 0};
+      if (poll(&one, 1, static_cast<int>(until.pause().count())) > 0) return true;
     }
-    const int problem = errno;
-    ::close(made);
-    errno = problem;
     return false;
   }
 
-  int handle_ = -1;
+  // False, with errno: nobody is there.
+  bool connect(const addrinfo& address, const Until& until) const {
+    if (handle_ < 0) return false;
+    if (::connect(handle_, address.ai_addr, address.ai_addrlen) == 0) return true;
+    if (errno != EINPROGRESS) return false;
+    int problem = ETIMEDOUT;
+    socklen_t size = sizeof problem;
+    if (await(POLLOUT, Steady::now() + kTimeout, until)) {
+      getsockopt(handle_, SOL_SOCKET, SO_ERROR, &problem, &size);
+    }
+    errno = problem;
+    return problem == 0;
+  }
+
+ private:
+  const int handle_;
 };
 
-// A connection, in the clear.
+// To the first of its addresses that answers.
+std::unique_ptr<Socket> connect(const Endpoint& server, const Until& until) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const std::string port = std::to_string(server.port);
+  if (const int error = getaddrinfo(server.host.c_str(), port.c_str(), &hints, &found);
+      error != 0) {
+    throw unanswered(gai_strerror(error));
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
+  int problem = 0;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    auto made = std::make_unique<Socket>(*one);
+    if (made->connect(*one, until)) return made;
+    problem = errno;
+  }
+  throw unanswered(std::strerror(problem));
+}
+
+// A connection, in the clear. What it sends and receives takes 10 s in all, at most.
 class Line {
  public:
-  explicit Line(const Endpoint& server) : socket_(server) {}
+  Line(const Endpoint& server, const Until& until)
+      : until_(until), socket_(connect(server, until)), end_(Steady::now() + kTimeout) {}
   virtual ~Line() = default;
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
 
   virtual long send(const char* data, std::size_t size) {
-    return ::send(socket_.handle(), data, size, MSG_NOSIGNAL);
+    return once_ready(POLLOUT, [&] { return ::send(handle(), data, size, MSG_NOSIGNAL); });
   }
   virtual long receive(char* data, std::size_t size) {
-    return ::recv(socket_.handle(), data, size, 0);
+    return once_ready(POLLIN, [&] { return ::recv(handle(), data, size, 0); });
   }
 
  protected:
-  int handle() const { return socket_.handle(); }
+  int handle() const { return socket_->handle(); }
+  bool await(short events) const { return socket_->await(events, end_, until_); }
 
  private:
-  Socket socket_;
+  template <class Call>
+  long once_ready(short events, const Call& call) const {
+    while (true) {
+      const long done = call();
+      const bool must_wait = done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+      if (!must_wait || !await(events)) return done;
+    }
+  }
+
+  const Until& until_;
+  const std::unique_ptr<Socket> socket_;
+  const Steady::time_point end_;
 };
 
 class TlsLine : public Line {
  public:
-  TlsLine(const Endpoint& server, const std::string& ca_file) : Line(server) {
+  TlsLine(const Endpoint& server, const std::string& ca_file, const Until& until)
+      : Line(server, until) {
     trust(ca_file);
     tls_.reset(SSL_new(context_.get()));
     SSL_set_fd(tls_.get(), handle());
@@ -127,17 +163,31 @@ class TlsLine : public Line {
       X509_VERIFY_PARAM_set1_host(expected, server.host.c_str(), 0);
       SSL_set_tlsext_host_name(tls_.get(), server.host.c_str());
     }
-    if (SSL_connect(tls_.get()) != 1) throw unanswered("TLS: " + problem());
+    if (once_ready([&] { return SSL_connect(tls_.get()); }) != 1) {
+      throw unanswered("TLS: " + problem());
+    }
   }
 
   long send(const char* data, std::size_t size) override {
-    return SSL_write(tls_.get(), data, static_cast<int>(size));
+    return once_ready([&] { return SSL_write(tls_.get(), data, static_cast<int>(size)); });
   }
   long receive(char* data, std::size_t size) override {
-    return SSL_read(tls_.get(), data, static_cast<int>(size));
+    return once_ready([&] { return SSL_read(tls_.get(), data, static_cast<int>(size)); });
   }
 
  private:
+  template <class Call>
+  int once_ready(const Call& call) const {
+    while (true) {
+      ERR_clear_error();
+      const int done = call();
+      if (done > 0) return done;
+      const int problem = SSL_get_error(tls_.get(), done);
+      if (problem != SSL_ERROR_WANT_READ && problem != SSL_ERROR_WANT_WRITE) return done;
+      if (!await(problem == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT)) return done;
+    }
+  }
+
   void trust(const std::string& ca_file) {
     SSL_CTX_set_min_proto_version(context_.get(), TLS1_2_VERSION);
     SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
@@ -183,39 +233,59 @@ std::string lower(std::string text) {
   return text;
 }
 
-std::string joined_chunks(std::string_view body) {
+// Nothing where the end is missing.
+std::optional<std::string> joined_chunks(std::string_view body) {
   std::string whole;
   while (true) {
     const auto line = body.find("\r\n");
-    if (line == std::string_view::npos) return whole;
+    if (line == std::string_view::npos) return std::nullopt;
     const auto size = std::strtoul(std::string(body.substr(0, line)).c_str(), nullptr, 16);
     body.remove_prefix(line + 2);
     if (size == 0) return whole;
+    if (size >= body.size()) return std::nullopt;
     whole += body.substr(0, size);
     body.remove_prefix(std::min<std::size_t>(body.size(), size + 2));
   }
 }
 
+// The body of all that came after the headers; nothing where a part of it is missing.
+std::optional<std::string> whole_body(const std::string& headers, const std::string& rest) {
+  constexpr std::string_view kLength = "\r\ncontent-length:";
+  if (headers.find("\r\ntransfer-encoding: chunked") != std::string::npos) {
+    return joined_chunks(rest);
+  }
+  const auto found = headers.find(kLength);
+  if (found == std::string::npos) return rest;
+  const auto length = std::strtoull(headers.c_str() + found + kLength.size(), nullptr, 10);
+  if (length > rest.size()) return std::nullopt;
+  return rest.substr(0, length);
+}
+
 }  // namespace
 
 HttpAnswer parse_http_answer(const std::string& raw) {
+  constexpr std::string_view kProtocol = "HTTP/";
   HttpAnswer answer;
+  if (raw.compare(0, kProtocol.size(), kProtocol.substr(0, raw.size())) != 0) return answer;
+  // More is not read: what says so much is not what is asked for, and no cut one.
+  const bool is_huge = raw.size() >= kMaxAnswerBytes;
   const auto end = raw.find("\r\n\r\n");
-  if (raw.compare(0, 5, "HTTP/") != 0 || end == std::string::npos) return answer;
-  answer.status = std::atoi(raw.c_str() + std::min(raw.find(' '), raw.size()));
-  answer.body = raw.substr(end + 4);
-  const std::string headers = lower(raw.substr(0, end));
-  if (headers.find("\r\ntransfer-encoding: chunked") != std::string::npos) {
-    answer.body = joined_chunks(answer.body);
+  if (end == std::string::npos) {
+    if (is_huge) return answer;
+    throw unanswered("the answer was cut");
   }
+  answer.status = std::atoi(raw.c_str() + std::min(raw.find(' '), raw.size()));
+  auto body = whole_body(lower(raw.substr(0, end)), raw.substr(end + 4));
+  if (!body && !is_huge) throw unanswered("the answer was cut");
+  answer.body = std::move(body).value_or("");
   return answer;
 }
 
 HttpAnswer http_get(const Endpoint& server, const std::string& path, bool secure,
-                    const std::string& ca_file) {
+                    const std::string& ca_file, const Until& until) {
   const NoSigPipe no_sig_pipe;
-  const std::unique_ptr<Line> line =
-      secure ? std::make_unique<TlsLine>(server, ca_file) : std::make_unique<Line>(server);
+  const std::unique_ptr<Line> line = secure ? std::make_unique<TlsLine>(server, ca_file, until)
+                                            : std::make_unique<Line>(server, until);
   return parse_http_answer(ask(*line, "GET " + path + " HTTP/1.1\r\nHost: " + server.text() +
                                           "\r\nAccept: application/json\r\n" +
                                           "Connection: close\r\n\r\n"));

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "until.h"
 #include "uri.h"
 
 namespace runwire {
@@ -12,12 +13,14 @@ struct HttpAnswer {
   std::string body;
 };
 
-// `ca_file`: empty for the certificate authorities of the system; used where `secure`. Throws Error
-// (kUnavailable) where nothing answers within 10 s.
+// `ca_file`: empty for the certificate authorities of the system; used where `secure`. Throws
+// Error: kUnavailable where nothing answers within 10 s, and as `until` says. Only the look-up of a
+// name takes as long as the system likes.
 HttpAnswer http_get(const Endpoint& server, const std::string& path, bool secure,
-                    const std::string& ca_file);
+                    const std::string& ca_file, const Until& until);
 
-// What a server sent, up to the end of the connection.
+// Of what a server sent, up to the end of the connection. Throws Error (kUnavailable) where that
+// was cut: fewer bytes came than it says.
 HttpAnswer parse_http_answer(const std::string& raw);
 
 }  // namespace runwire

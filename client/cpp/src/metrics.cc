@@ -52,7 +52,8 @@ std::vector<Series> Metrics::read(const std::vector<std::string>& run_ids,
       grpc::ClientContext context;
       caller_->add_metadata(context);
       const OnCancel on_cancel(options.cancellation, [&] { context.TryCancel(); });
-      const auto reader = caller_->stub<v1::MetricService>().ReadSeries(&context, request);
+      const auto reader = caller_->stub<v1::MetricService>({{}, options.cancellation})
+                              .ReadSeries(&context, request);
       for (v1::ReadSeriesResponse response; reader->Read(&response);) {
         retry = Retry();
         take(found, response);

@@ -73,7 +73,8 @@ void ModelFollower::follow() {
   grpc::ClientContext context;
   caller_->add_metadata(context);
   const OnCancel on_cancel(closed_, [&] { context.TryCancel(); });
-  const auto reader = caller_->stub<v1::RegistryService>().WatchModels(&context, request);
+  const auto reader =
+      caller_->stub<v1::RegistryService>({{}, closed_}).WatchModels(&context, request);
   for (v1::WatchModelsResponse response; reader->Read(&response);) {
     if (response.has_expired()) {
       revision_ = 0;

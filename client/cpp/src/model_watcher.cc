@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "bounded.h"
 #include "model_follower.h"
 #include "notifier.h"
 #include "retry.h"
@@ -54,10 +55,14 @@ std::vector<std::string> each_once(std::vector<std::string> references) {
 
 }  // namespace
 
-struct ModelWatcher::Watch {
-  Watch(std::shared_ptr<Caller> caller, std::vector<std::string> all, OnChange call)
+// What was posted keeps it alive: a callback may destroy its watcher.
+struct ModelWatcher::Watch : std::enable_shared_from_this<Watch> {
+  Watch(std::vector<std::string> all, OnChange call)
       : references(each_once(std::move(all))), on_change(std::move(call)) {
     check(references);
+  }
+
+  void follow(std::shared_ptr<Caller> caller) {
     follower = std::make_unique<ModelFollower>(
         std::move(caller), references, [this](const auto& answer) { take(answer); },
         [this](const Error& one) { fail(one); });
@@ -69,7 +74,7 @@ struct ModelWatcher::Watch {
     confirmed = Steady::now();
     ready.notify_all();
     if (!on_change || std::exchange(is_posted, true)) return;
-    notifier.post([this] { announce(); });
+    notifier.post([self = shared_from_this()] { self->announce(); });
   }
 
   void fail(const Error& one) {
@@ -122,8 +127,9 @@ struct ModelWatcher::Watch {
 
 ModelWatcher::ModelWatcher(const Client& client, std::vector<std::string> references,
                            OnChange on_change)
-    : watch_(
-          std::make_unique<Watch>(client.caller(), std::move(references), std::move(on_change))) {}
+    : watch_(std::make_shared<Watch>(std::move(references), std::move(on_change))) {
+  watch_->follow(client.caller());
+}
 
 ModelWatcher::~ModelWatcher() {
   if (watch_) close();
@@ -163,7 +169,8 @@ std::optional<std::chrono::milliseconds> ModelWatcher::age() const {
 
 bool ModelWatcher::wait_ready(std::chrono::milliseconds timeout) const {
   std::unique_lock guard(watch_->lock);
-  return watch_->ready.wait_for(guard, timeout, [&] { return watch_->confirmed.has_value(); });
+  return watch_->ready.wait_for(guard, bounded(timeout),
+                                [&] { return watch_->confirmed.has_value(); });
 }
 
 void ModelWatcher::close() {

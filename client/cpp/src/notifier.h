@@ -33,6 +33,8 @@ class Notifier {
     std::condition_variable changed;
     std::deque<std::function<void()>> calls;
     std::thread thread;
+    // Of that thread while it runs: close() takes the object away before the thread ends.
+    std::thread::id worker;
     bool closed = false;
   };
 

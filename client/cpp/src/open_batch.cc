@@ -4,13 +4,6 @@
 
 namespace runwire {
 
-namespace {
-
-// Tags and lengths of an entry of a map, at most.
-constexpr std::size_t kEntryOverhead = 16;
-
-}  // namespace
-
 void OpenBatch::add(Shape& shape, const Value* values, std::int64_t step,
                     std::int64_t time_micros) {
   batch_->bytes += cost(shape);
@@ -49,12 +42,12 @@ bool OpenBatch::fits_param(const std::string& key, const std::string& value) con
 
 void OpenBatch::add_param(const std::string& key, const std::string& value) {
   (*message().mutable_params())[key] = value;
-  batch_->bytes += key.size() + value.size() + kEntryOverhead;
+  batch_->bytes += cost(key, value);
 }
 
 void OpenBatch::add_tag(const std::string& key, const std::string& value) {
   (*message().mutable_tags())[key] = value;
-  batch_->bytes += key.size() + value.size() + kEntryOverhead;
+  batch_->bytes += cost(key, value);
 }
 
 std::unique_ptr<Batch> OpenBatch::seal(std::int64_t sequence) {

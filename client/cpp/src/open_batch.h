@@ -17,6 +17,11 @@ class OpenBatch {
     return shape.row_bytes + (shape.frame == nullptr ? shape.frame_bytes : 0);
   }
 
+  // Of a param or a tag.
+  static std::size_t cost(const std::string& key, const std::string& value) {
+    return key.size() + value.size() + kEntryOverhead;
+  }
+
   void add(Shape& shape, const Value* values, std::int64_t step, std::int64_t time_micros);
 
   // A param that has another value in this batch does not fit: the server is to say what it thinks
@@ -31,6 +36,9 @@ class OpenBatch {
   std::unique_ptr<Batch> seal(std::int64_t sequence);
 
  private:
+  // Tags and lengths of an entry of a map, at most.
+  static constexpr std::size_t kEntryOverhead = 16;
+
   void begin_frame(Shape& shape);
   void declare(const Shape& shape);
   v1::MetricBatch& message() { return *batch_->request.mutable_batch(); }

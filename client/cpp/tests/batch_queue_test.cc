@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 namespace runwire {
@@ -95,6 +96,31 @@ TEST(BatchQueue, WithoutRoomDropsTheNewestAndCounts) {
   EXPECT_EQ(told, 3);
 }
 
+TEST(BatchQueue, WithoutRoomDropsParamsAndTagsToo) {
+  auto options = small();
+  options.when_full = WhenFull::kDrop;
+  options.block_timeout = milliseconds(0);  // throws where it would wait
+  BatchQueue queue(options);
+  fill(queue);
+  const auto before = queue.status().dropped_points;
+  queue.add_tags({{"long", std::string(1000, 't')}, {"longer", std::string(1000, 't')}});
+  queue.add_params({{"long", std::string(1000, 'p')}});
+  EXPECT_EQ(queue.status().dropped_points, before + 3);
+}
+
+TEST(BatchQueue, WithoutRoomForItTakesWhatGoesAlone) {
+  auto options = small();
+  options.when_full = WhenFull::kDrop;
+  options.block_timeout = milliseconds(0);
+  BatchQueue queue(options);
+  const std::string huge(100 << 10, 'x');
+  queue.add_tags({{"a", huge}, {"b", huge}});
+  EXPECT_EQ(queue.status().dropped_points, 1);
+  queue.fail(queue.guard(), Error(Code::kNotFound, "no run", "NOT_FOUND"));
+  queue.add_params({{"lr", "1"}});
+  EXPECT_EQ(queue.status().dropped_points, 3);
+}
+
 TEST(BatchQueue, BlocksUntilThereIsRoom) {
   BatchQueue queue(small());
   std::atomic<bool> done{false};
@@ -141,6 +167,29 @@ TEST(BatchQueue, BlockingEndsByTimeByCancellationAndByClose) {
   std::thread closing([&] { closed.end(); });
   EXPECT_THROW(log_forever(closed), Error);
   closing.join();
+}
+
+TEST(BatchQueue, TheLongestTimeIsForEver) {
+  auto options = small();
+  options.flush_interval = milliseconds::max();
+  options.block_timeout = milliseconds::max();
+  BatchQueue queue(options);
+  const auto waits = [](auto& future) {
+    return future.wait_for(milliseconds(50)) == std::future_status::timeout;
+  };
+  const auto acknowledge = [&] { queue.acknowledge(queue.guard(), 1'000'000); };
+  add(queue, {{"a", 1}});
+  EXPECT_EQ(queue.next(queue.guard(), 0, Steady::now()), nullptr);
+  auto flushed = std::async(std::launch::async, [&] { queue.flush(milliseconds::max()); });
+  EXPECT_TRUE(waits(flushed));
+  acknowledge();
+  EXPECT_NO_THROW(flushed.get());
+  auto logged = std::async(std::launch::async, [&] {
+    for (int i = 0; i < 4000; ++i) add(queue, {{"a", 1}}, i);
+  });
+  EXPECT_TRUE(waits(logged));
+  acknowledge();
+  EXPECT_NO_THROW(logged.get());
 }
 
 TEST(BatchQueue, AFailureFreesWhatWasKeptAndIsTold) {

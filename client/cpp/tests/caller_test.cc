@@ -1,5 +1,10 @@
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <future>
 #include <thread>
 
 #include "fake_server.h"
@@ -68,6 +73,19 @@ TEST(Caller, ACallEndsAtItsTimeout) {
   EXPECT_LE(server.runs.calls(), 1);  // 0: they passed while it connected
 }
 
+TEST(Caller, TheLongestTimeoutIsForEver) {
+  FakeServer server;
+  std::chrono::system_clock::time_point deadline;
+  server.runs.answer = [&](int, auto& context) {
+    deadline = context.deadline();
+    return grpc::Status::OK;
+  };
+  CallOptions options;
+  options.timeout = milliseconds::max();
+  EXPECT_EQ(error_of_get(Client(server.uri()), options).code(), Code::kOk);
+  EXPECT_GT(deadline, std::chrono::system_clock::now() + std::chrono::hours(1));
+}
+
 TEST(Caller, ACallIsCancelledFromElsewhere) {
   FakeServer server;
   CallOptions options;
@@ -119,6 +137,62 @@ TEST(Caller, SeveralServersAreUsedPastOneThatIsGone) {
   { gone = FakeServer().uri(); }
   const Client client("grpc://" + gone.substr(7) + "," + here.uri().substr(7));
   for (int i = 0; i < 4; ++i) EXPECT_EQ(client.runs().get("1").run_id(), "1");
+}
+
+// Takes connections, and never says a word.
+class SilentServer {
+ public:
+  SilentServer() : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    listen(listener_, 16);
+    authority = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+  ~SilentServer() { close(listener_); }
+  SilentServer(const SilentServer&) = delete;
+  SilentServer& operator=(const SilentServer&) = delete;
+
+  // Until somebody has come.
+  void await_caller() const {
+    pollfd one{listener_, POLLIN, 0};
+    poll(&one, 1, -1);
+  }
+
+  std::string authority;
+
+ private:
+  int listener_;
+};
+
+TEST(Caller, DiscoveryEndsAtTheTimeoutOfTheCall) {
+  const SilentServer server;
+  for (const char* scheme : {"http://", "https://"}) {
+    const Client client(scheme + server.authority);
+    CallOptions options;
+    options.timeout = milliseconds(50);
+    const auto begun = std::chrono::steady_clock::now();
+    EXPECT_EQ(error_of_get(client, options).code(), Code::kDeadlineExceeded);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(8));
+  }
+}
+
+TEST(Caller, DiscoveryIsCancelledAndKeepsNobodyElse) {
+  const SilentServer server;
+  const Client client("http://" + server.authority);
+  CallOptions longest;
+  longest.timeout = milliseconds::max();
+  longest.cancellation.emplace();
+  auto first = std::async(std::launch::async, [&] { return error_of_get(client, longest).code(); });
+  server.await_caller();
+  CallOptions hasty;
+  hasty.timeout = milliseconds(50);
+  EXPECT_EQ(error_of_get(client, hasty).code(), Code::kDeadlineExceeded);
+  longest.cancellation->cancel();
+  EXPECT_EQ(first.get(), Code::kCancelled);
 }
 
 }  // namespace

@@ -80,6 +80,28 @@ TEST(Discover, SaysWhatAnswered) {
   EXPECT_EQ(code_of(""), Code::kUnavailable);
 }
 
+TEST(Discover, AnAnswerThatWasCutIsNone) {
+  for (const char* cut : {"HT", "HTTP/1.1 200 OK\r\nContent-Le",
+                          "HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{\"grpc_endpoint",
+                          "HTTP/1.1 404 Not Found\r\nContent-Length: 26\r\n\r\n",
+                          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nf\r\n{\"grpc",
+                          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"}) {
+    EXPECT_EQ(code_of(cut), Code::kUnavailable) << cut;
+  }
+}
+
+TEST(Discover, ReadsNoMoreThanTheLength) {
+  const auto answer = parse_http_answer("HTTP/1.1 200 OK\r\ncontent-length:2\r\n\r\n{}more");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "{}");
+}
+
+TEST(Discover, AHugeAnswerIsNotOurs) {
+  const std::string page = "HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n";
+  EXPECT_EQ(parse_http_answer(page + std::string(1 << 20, ' ')).status, 200);
+}
+
 TEST(Discover, AServerThatListensEverywhereIsWhereWeCame) {
   EXPECT_EQ(seen_from(":5001", "ada").text(), "ada:5001");
   EXPECT_EQ(seen_from("0.0.0.0:6001", "ada").text(), "ada:6001");

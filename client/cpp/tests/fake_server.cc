@@ -67,7 +67,7 @@ grpc::Status FakeMetrics::StreamBatches(grpc::ServerContext* context, Stream* st
   v1::StreamBatchesResponse response;
   {
     const std::lock_guard guard(lock_);
-    response.mutable_opened()->set_committed_sequence(committed_);
+    response.mutable_opened()->set_committed_sequence(committed_ - overlooks(number));
     *response.mutable_opened()->mutable_advice() = advice;
   }
   stream->Write(response);
@@ -80,7 +80,7 @@ grpc::Status FakeMetrics::StreamBatches(grpc::ServerContext* context, Stream* st
     if (!stored.ok()) return stored;
     if (++count > cut_after(number)) return {grpc::UNAVAILABLE, "cut"};
     wait_while_held(*context);
-    stream->Write(answer);
+    if (acknowledges(number)) stream->Write(answer);
     if (count == close_after(number)) {
       answer.mutable_closing()->mutable_grace()->set_seconds(1);
       stream->Write(answer);
@@ -213,12 +213,51 @@ grpc::Status FakeRegistry::WatchModels(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+// Artifacts ------------------------------------------------------------------------------
+
+grpc::Status FakeArtifacts::FindMissingBlobs(grpc::ServerContext* /*context*/,
+                                             const v1::FindMissingBlobsRequest* request,
+                                             v1::FindMissingBlobsResponse* response) {
+  *response->mutable_missing() = request->blobs();
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeArtifacts::UploadBlob(grpc::ServerContext* /*context*/, Stream* stream) {
+  v1::UploadBlobRequest request;
+  if (!stream->Read(&request) || !request.has_open())
+    return failure(grpc::INVALID_ARGUMENT, "FIELD_INVALID");
+  v1::UploadBlobResponse response;
+  response.mutable_opened()->set_upload_id("upload");
+  response.mutable_opened()->set_chunk_bytes(chunk_bytes);
+  response.mutable_opened()->set_committed_size(committed_size);
+  stream->Write(response);
+  while (stream->Read(&request) && request.has_chunk()) {
+    if (request.chunk().data().empty()) return failure(grpc::INVALID_ARGUMENT, "FIELD_INVALID");
+    chunks_.push_back(request.chunk().data().size());
+    data_ += request.chunk().data();
+  }
+  if (!request.has_finish()) return {grpc::UNAVAILABLE, "cut"};
+  *response.mutable_stored()->mutable_blob() = request.finish().blob();
+  stream->Write(response);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeArtifacts::CommitArtifacts(grpc::ServerContext* /*context*/,
+                                            grpc::ServerReader<v1::CommitArtifactsRequest>* reader,
+                                            v1::CommitArtifactsResponse* /*response*/) {
+  v1::CommitArtifactsRequest request;
+  while (reader->Read(&request)) {
+  }
+  return grpc::Status::OK;
+}
+
 FakeServer::FakeServer() {
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
   builder.RegisterService(&metrics);
   builder.RegisterService(&runs);
   builder.RegisterService(&registry);
+  builder.RegisterService(&artifacts);
   server_ = builder.BuildAndStart();
 }
 

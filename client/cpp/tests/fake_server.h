@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "runwire/v1/artifact_service.grpc.pb.h"
 #include "runwire/v1/metric_service.grpc.pb.h"
 #include "runwire/v1/registry_service.grpc.pb.h"
 #include "runwire/v1/run_service.grpc.pb.h"
@@ -36,6 +37,10 @@ class FakeMetrics final : public v1::MetricService::Service {
   std::function<int(int stream)> cut_after = [](int) { return 1 << 30; };
   // The n-th stream is told to close after so many batches.
   std::function<int(int stream)> close_after = [](int) { return 1 << 30; };
+  // Whether the n-th stream acknowledges what it stores.
+  std::function<bool(int stream)> acknowledges = [](int) { return true; };
+  // How many of the batches that are stored the n-th stream does not know of when it opens.
+  std::function<std::int64_t(int stream)> overlooks = [](int) { return 0; };
   std::function<grpc::Status()> refuse_batch = [] { return grpc::Status::OK; };
   v1::WriteAdvice advice;
   std::string rejected_key;
@@ -107,6 +112,31 @@ class FakeRegistry final : public v1::RegistryService::Service {
   int cuts_ = 0;
 };
 
+// Takes one upload of one blob at a time, and knows of none.
+class FakeArtifacts final : public v1::ArtifactService::Service {
+ public:
+  // What it says when an upload begins.
+  std::int32_t chunk_bytes = 64 << 10;
+  std::int64_t committed_size = 0;
+
+  const std::string& data() const { return data_; }
+  const std::vector<std::size_t>& chunks() const { return chunks_; }
+
+ private:
+  using Stream = grpc::ServerReaderWriter<v1::UploadBlobResponse, v1::UploadBlobRequest>;
+
+  grpc::Status FindMissingBlobs(grpc::ServerContext* context,
+                                const v1::FindMissingBlobsRequest* request,
+                                v1::FindMissingBlobsResponse* response) override;
+  grpc::Status UploadBlob(grpc::ServerContext* context, Stream* stream) override;
+  grpc::Status CommitArtifacts(grpc::ServerContext* context,
+                               grpc::ServerReader<v1::CommitArtifactsRequest>* reader,
+                               v1::CommitArtifactsResponse* response) override;
+
+  std::string data_;
+  std::vector<std::size_t> chunks_;
+};
+
 class FakeServer {
  public:
   FakeServer();
@@ -120,6 +150,7 @@ class FakeServer {
   FakeMetrics metrics;
   FakeRuns runs;
   FakeRegistry registry;
+  FakeArtifacts artifacts;
 
  private:
   int port_ = 0;

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 #include "fake_server.h"
@@ -41,7 +42,7 @@ TEST(ModelWatcher, TellsOfChangesThroughCuts) {
   server.registry.set_version(1);
   Changes changes;
   ModelWatcher watcher(Client(server.uri()), {"fraud@champion"}, changes.callback());
-  ASSERT_TRUE(watcher.wait_ready(kLong));
+  ASSERT_TRUE(watcher.wait_ready(std::chrono::milliseconds::max()));
   EXPECT_EQ(watcher.get("fraud@champion").version(), 1);
   EXPECT_TRUE(changes.wait_for(1));
   server.registry.set_version(2);
@@ -99,6 +100,32 @@ TEST(ModelWatcher, CanBeClosedByItsCallback) {
     while (told == 0) std::this_thread::yield();
   }
   EXPECT_EQ(told, 1);
+}
+
+// What the callback holds lives until it returns.
+TEST(ModelWatcher, CanBeDestroyedByItsCallback) {
+  struct Held {
+    std::promise<void> is_made;
+    std::unique_ptr<ModelWatcher> watcher;
+    std::weak_ptr<int> token;
+    std::promise<bool> is_alive;
+  } held;
+  FakeServer server;
+  server.registry.set_version(1);
+  auto token = std::make_shared<int>();
+  held.token = token;
+  held.watcher = std::make_unique<ModelWatcher>(
+      Client(server.uri()), std::vector<std::string>{"fraud@champion", "fraud/1"},
+      [pointer = &held, token](const ModelChange&) {
+        Held& all = *pointer;
+        all.is_made.get_future().wait();
+        all.watcher.reset();
+        all.is_alive.set_value(!all.token.expired());
+      });
+  token.reset();
+  held.is_made.set_value();
+  EXPECT_TRUE(held.is_alive.get_future().get());
+  while (!held.token.expired()) std::this_thread::yield();
 }
 
 TEST(ModelWatcher, RefusesWhatCanNeverMeanAnything) {

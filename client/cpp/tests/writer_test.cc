@@ -93,6 +93,28 @@ TEST(Writer, WaitsForAServerThatIsOverloaded) {
   expect_series(server, 10);
 }
 
+// Batches of a stream that is gone are stored after the next one has opened.
+TEST(Writer, GoesOnAfterWhatAnOlderStreamBrought) {
+  FakeServer server;
+  server.metrics.acknowledges = [](int stream) { return stream > 1; };
+  server.metrics.cut_after = [](int stream) { return stream == 1 ? 1 : 1 << 30; };
+  server.metrics.overlooks = [](int stream) { return stream == 2 ? 2 : 0; };
+  server.metrics.refuse_stream = [&](int stream) {
+    server.metrics.advice.set_max_unacked_batches(stream == 2 ? 1 : 8);
+    return grpc::Status::OK;
+  };
+  auto writer = Client(server.uri()).writer("run");
+  for (int i = 0; i < 2; ++i) {
+    writer.log_metric("a", 0.5 * i, i);
+    EXPECT_THROW(writer.flush(milliseconds(0)), Error);  // a batch of its own
+  }
+  writer.flush(std::chrono::seconds(20));
+  writer.log_metric("a", 0.5 * 2, 2);
+  writer.close(std::chrono::seconds(20));
+  expect_series(server, 3);
+  EXPECT_EQ(server.metrics.streams(), 2);
+}
+
 TEST(Writer, ManyThreadsLogAtOnce) {
   FakeServer server;
   auto writer = Client(server.uri()).writer("run", small_batches());

@@ -28,7 +28,8 @@ class ModelWatcher {
   using OnChange = std::function<void(const ModelChange&)>;
 
   /// `on_change` is called in a thread of the watcher's own, first with what each reference means
-  /// at the start; several changes while it runs are one. What it throws is ignored. Throws `Error`
+  /// at the start; several changes while it runs are one. What it throws is ignored, and
+  /// it may close and destroy the watcher. Throws `Error`
   /// (kInvalidArgument) for what can never mean anything.
   ModelWatcher(const Client& client, std::vector<std::string> references, OnChange on_change = {});
   /// close().
@@ -51,7 +52,7 @@ class ModelWatcher {
 
  private:
   struct Watch;
-  std::unique_ptr<Watch> watch_;
+  std::shared_ptr<Watch> watch_;
 };
 
 }  // namespace runwire

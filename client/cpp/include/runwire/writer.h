@@ -23,10 +23,11 @@ namespace runwire {
 
 class Caller;
 
-/// What log() does when there is no room for what was not acknowledged yet.
+/// What log(), log_params() and log_tags() do when there is no room for what was not acknowledged
+/// yet.
 enum class WhenFull {
   kBlock,  ///< Wait until there is.
-  kDrop,   ///< Drop these points, and count them.
+  kDrop,   ///< Drop these points, params or tags, and count them.
 };
 
 /// How a writer goes about it. Callbacks run one at a time in a thread of the writer's own, and may
@@ -57,7 +58,8 @@ struct WriterOptions {
 struct WriterStatus {
   std::string writer_id;
   bool stop_requested = false;
-  std::int64_t dropped_points = 0;    ///< For want of room, or because the writer had given up.
+  /// For want of room, or because the writer had given up; a param or a tag counts as one.
+  std::int64_t dropped_points = 0;
   std::vector<Rejection> rejections;  ///< The first 1,000.
   std::optional<Error> error;         ///< Why it has given up.
 };

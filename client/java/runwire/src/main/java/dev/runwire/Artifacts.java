@@ -15,6 +15,8 @@ import dev.runwire.v1.ListArtifactsResponse;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -180,10 +182,19 @@ public final class Artifacts {
       try (OutputStream out = Files.newOutputStream(part)) {
         blob = download(runId, path, out, progress);
       }
-      Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
+      replace(part, file);
       return blob;
     } finally {
       Files.deleteIfExists(part);
+    }
+  }
+
+  /** At once where the file system can: who looks for the file finds the old one or the new one. */
+  private static void replace(Path part, Path file) throws IOException {
+    try {
+      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+    } catch (AtomicMoveNotSupportedException | FileAlreadyExistsException unable) {
+      Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
     }
   }
 

@@ -5,10 +5,13 @@ import dev.runwire.v1.MetricBatch;
 import dev.runwire.v1.WriteAck;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ConcurrentModificationException;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiConsumer;
 
 /**
  * What a writer holds: rows that come in, and batches that wait for their acknowledgement. A batch
@@ -44,9 +47,11 @@ final class Backlog {
   private final Condition room = lock.newCondition();
   private final Condition news = lock.newCondition();
   private final MetricWriter.Options options;
-  private final Rows.Names names = new Rows.Names();
+  final Rows.Names names;
+  private final long flushNanos;
+  private final long mostBatchBytes;
   private final ArrayDeque<Sealed> sealed = new ArrayDeque<>();
-  private Rows rows = new Rows(names);
+  private Rows rows = new Rows();
   private long rowsSince;
   private long newsCount;
   private long sealedBytes;
@@ -54,23 +59,25 @@ final class Backlog {
   private long acknowledged;
   private long dropped;
   private long maxBatchBytes;
+  private boolean isClosing; // takes no more
   private boolean isClosed;
   private RunwireException failure;
 
   Backlog(MetricWriter.Options options) {
     this.options = options;
-    this.maxBatchBytes = options.maxBatchBytes();
+    this.mostBatchBytes = Math.min(options.maxBatchBytes(), Sizes.MOST_BATCH_BYTES);
+    this.maxBatchBytes = mostBatchBytes;
+    this.flushNanos = Waiting.nanos(options.flushInterval());
+    this.names = new Rows.Names(maxBatchBytes / 2);
   }
 
   // The side of those who log ------------------------------------------------------------
 
-  void add(Map<String, ? extends Number> values, long step, long timeMicros) {
+  /** A row; where a batch cannot hold it, in parts. */
+  void add(Map<String, ?> keys, double[] values, long step, long timeMicros) {
     lock.lock();
     try {
-      if (takes(values.size())) {
-        rows.add(values, step, timeMicros);
-        added();
-      }
+      add(names.row(keys), values, step, timeMicros);
     } finally {
       lock.unlock();
     }
@@ -79,32 +86,55 @@ final class Backlog {
   void add(String key, double value, long step, long timeMicros) {
     lock.lock();
     try {
-      if (takes(1)) {
-        rows.add(key, value, step, timeMicros);
-        added();
-      }
+      add(names.row(key), new double[] {value}, step, timeMicros);
     } finally {
       lock.unlock();
+    }
+  }
+
+  private void add(Rows.Names.Row row, double[] values, long step, long timeMicros) {
+    if (row.size() != values.length) {
+      throw new ConcurrentModificationException();
+    }
+    int left = values.length;
+    for (Rows.Names.Shape part : row.parts) {
+      if (!takes(left)) {
+        return;
+      }
+      makeRoom(rows.cost(part));
+      rows.add(part, values, step, timeMicros);
+      added();
+      left -= part.ids.length;
     }
   }
 
   void addParams(Map<String, String> params) {
-    lock.lock();
-    try {
-      if (takes(0)) {
-        rows.addParams(params);
-        added();
-      }
-    } finally {
-      lock.unlock();
+    addNotes(params, this::addParam);
+  }
+
+  private void addParam(String key, String value) {
+    if (rows.contradicts(key, value)) {
+      seal();
     }
+    rows.addParam(key, value);
   }
 
   void addTags(Map<String, String> tags) {
+    addNotes(tags, (key, value) -> rows.addTag(key, value));
+  }
+
+  /** All of them are looked at before one is taken. */
+  private void addNotes(Map<String, String> given, BiConsumer<String, String> add) {
+    Map<String, String> notes = new LinkedHashMap<>(given);
+    notes.forEach(Sizes::checkNote);
     lock.lock();
     try {
-      if (takes(0)) {
-        rows.addTags(tags);
+      for (Map.Entry<String, String> one : notes.entrySet()) {
+        if (!takes(0)) {
+          return;
+        }
+        makeRoom(Rows.cost(one.getKey(), one.getValue()));
+        add.accept(one.getKey(), one.getValue());
         added();
       }
     } finally {
@@ -112,19 +142,19 @@ final class Backlog {
     }
   }
 
-  /** Whether there is room for another row; else its points are dropped, and counted. */
+  /** Whether there is room for something more; else its points are dropped, and counted. */
   private boolean takes(int points) {
     if (isFull() && options.whenFull() == MetricWriter.WhenFull.BLOCK) {
-      long left = options.blockFor().toNanos();
+      long left = Waiting.nanos(options.blockFor());
       try {
-        while (isFull() && failure == null && !isClosed && left > 0) {
+        while (isFull() && failure == null && !isClosing && left > 0) {
           left = room.awaitNanos(left);
         }
       } catch (InterruptedException interrupted) {
         Thread.currentThread().interrupt();
       }
     }
-    if (failure != null || isClosed || isFull()) {
+    if (failure != null || isClosing || isFull()) {
       dropped += points;
       return false;
     }
@@ -133,6 +163,15 @@ final class Backlog {
 
   private boolean isFull() {
     return sealedBytes + rows.bytes() >= options.maxBufferedBytes();
+  }
+
+  /**
+   * A batch above the limit is refused, and ends the writer: what does not fit goes in the next.
+   */
+  private void makeRoom(long bytes) {
+    if (rows.bytes() + bytes > maxBatchBytes) {
+      seal();
+    }
   }
 
   private void added() {
@@ -149,12 +188,18 @@ final class Backlog {
     if (rows.isEmpty()) {
       return;
     }
-    Sealed one = new Sealed(++lastSequence, rows);
+    Sealed one = new Sealed(++lastSequence, takeRows());
     sealed.add(one);
     sealedBytes += one.bytes;
-    rows = new Rows(names);
-    rowsSince = 0;
     tellSender();
+  }
+
+  private Rows takeRows() {
+    Rows taken = rows;
+    taken.release();
+    rows = new Rows();
+    rowsSince = 0;
+    return taken;
   }
 
   /** Waits until all that was added before is acknowledged. */
@@ -163,7 +208,7 @@ final class Backlog {
     try {
       seal();
       long due = lastSequence;
-      long left = timeout.toNanos();
+      long left = Waiting.nanos(timeout);
       while (acknowledged < due && failure == null) {
         if (left <= 0) {
           throw RunwireException.of(
@@ -182,9 +227,21 @@ final class Backlog {
     }
   }
 
+  /** Whatever is added from now on is dropped, and counted. */
+  void refuse() {
+    lock.lock();
+    try {
+      isClosing = true;
+      room.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   void close() {
     lock.lock();
     try {
+      isClosing = true;
       isClosed = true;
       tellSender();
       room.signalAll();
@@ -252,7 +309,7 @@ final class Backlog {
     try {
       long due = nanos;
       if (rowsSince != 0) {
-        due = Math.min(due, rowsSince + options.flushInterval().toNanos() - System.nanoTime());
+        due = Math.min(due, flushNanos - (System.nanoTime() - rowsSince));
       }
       if (due > 0 && newsCount == seen) {
         news.awaitNanos(due);
@@ -264,7 +321,7 @@ final class Backlog {
   }
 
   private void sealWhatIsDue() {
-    if (rowsSince != 0 && System.nanoTime() - rowsSince >= options.flushInterval().toNanos()) {
+    if (rowsSince != 0 && System.nanoTime() - rowsSince >= flushNanos) {
       seal();
     }
   }
@@ -317,27 +374,33 @@ final class Backlog {
     lock.lock();
     try {
       if (bytes > 0) {
-        maxBatchBytes = Math.min(options.maxBatchBytes(), bytes);
+        maxBatchBytes = Math.min(mostBatchBytes, bytes);
       }
     } finally {
       lock.unlock();
     }
   }
 
-  /** Nothing more will be stored: what waits is dropped, and counted. */
-  void fail(RunwireException error) {
+  /**
+   * Nothing more will be stored: what waits is dropped, and counted.
+   *
+   * @return false: it has failed before
+   */
+  boolean fail(RunwireException error) {
     lock.lock();
     try {
+      if (failure != null) {
+        return false;
+      }
       failure = error;
       for (Sealed one : sealed) {
         dropped += one.points;
       }
-      dropped += rows.points();
+      dropped += takeRows().points();
       sealed.clear();
-      rows = new Rows(names);
-      rowsSince = 0;
       sealedBytes = 0;
       room.signalAll();
+      return true;
     } finally {
       lock.unlock();
     }

@@ -10,6 +10,9 @@ import dev.runwire.v1.WriteAdvice;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -30,6 +33,9 @@ final class BatchSender {
   private final Backlog backlog;
   private final MetricWriter.Options options;
   private final Thread thread;
+  // Not the thread that hears what is acknowledged: a callback may wait for that, or close.
+  private final ExecutorService callbacks =
+      Executors.newSingleThreadExecutor(Threads.named("runwire-writer-told"));
   private final List<Rejection> rejections = new ArrayList<>();
   private volatile boolean stopRequested;
   private volatile long minIntervalNanos;
@@ -79,12 +85,14 @@ final class BatchSender {
       while (!backlog.isClosed() && backlog.failure() == null) {
         try {
           step();
-        } catch (RunwireException error) {
+        } catch (RuntimeException error) {
           failed(error);
         }
       }
     } catch (InterruptedException closed) {
       Thread.currentThread().interrupt();
+    } finally {
+      callbacks.shutdown(); // after what is still to be told
     }
   }
 
@@ -123,15 +131,26 @@ final class BatchSender {
     TimeUnit.NANOSECONDS.sleep(batch == null ? 0 : minIntervalNanos);
   }
 
-  private void failed(RunwireException error) throws InterruptedException {
+  private void failed(RuntimeException thrown) throws InterruptedException {
     if (Thread.currentThread().isInterrupted()) {
       throw new InterruptedException();
     }
-    if (!goesBy(error)) {
-      backlog.fail(error);
-      tell(() -> options.onError().accept(error));
-      return;
+    if (caller.isClosed()) {
+      end(Caller.closed());
+    } else if (thrown instanceof RunwireException error && goesBy(error)) {
+      waitAfter(error);
+    } else {
+      end(Errors.of(thrown));
     }
+  }
+
+  private void end(RunwireException error) {
+    if (backlog.fail(error)) {
+      tell(() -> options.onError().accept(error));
+    }
+  }
+
+  private void waitAfter(RunwireException error) throws InterruptedException {
     if (error.reason().isEmpty()) {
       mistrustUntil = System.nanoTime() + MISTRUST_NANOS;
     }
@@ -157,7 +176,6 @@ final class BatchSender {
   }
 
   void take(WriteAck ack) {
-    backlog.acknowledge(ack);
     for (Rejection one : ack.getRejectionsList()) {
       synchronized (rejections) {
         if (rejections.size() < KEPT_REJECTIONS) {
@@ -166,12 +184,14 @@ final class BatchSender {
       }
       tell(() -> options.onRejection().accept(one));
     }
+    backlog.acknowledge(ack); // the last, as one who waits for it may close then
   }
 
   void take(WriteAdvice advice) {
     minIntervalNanos =
-        TimeUnit.SECONDS.toNanos(advice.getMinInterval().getSeconds())
-            + advice.getMinInterval().getNanos();
+        Waiting.nanos(
+            Duration.ofSeconds(
+                advice.getMinInterval().getSeconds(), advice.getMinInterval().getNanos()));
     maxUnacked = advice.getMaxUnackedBatches();
     backlog.limit(advice.getMaxBatchBytes());
     if (advice.getStopRequested() && !stopRequested) {
@@ -180,8 +200,16 @@ final class BatchSender {
     }
   }
 
+  private void tell(Runnable callback) {
+    try {
+      callbacks.execute(() -> guarded(callback));
+    } catch (RejectedExecutionException closed) {
+      // nobody wants to know any more
+    }
+  }
+
   /** What a callback throws is its own affair. */
-  private static void tell(Runnable callback) {
+  private static void guarded(Runnable callback) {
     try {
       callback.run();
     } catch (RuntimeException theirs) {

@@ -54,7 +54,7 @@ final class Caller {
 
   /** One answer within a time, all attempts together. Cancelling it cancels the call. */
   <Q, R> CompletableFuture<R> callAsync(MethodDescriptor<Q, R> method, Q request, Duration within) {
-    long deadline = System.nanoTime() + within.toNanos();
+    long deadline = System.nanoTime() + Waiting.nanos(within);
     Attempts<Q, R> attempts = new Attempts<>(method, request, deadline);
     attempts.begin();
     return attempts.answer;
@@ -95,6 +95,15 @@ final class Caller {
       channel.resetConnectBackoff();
     }
     return channel.newCall(method, options);
+  }
+
+  /** Whether its client was closed: gRPC tells that in several ways, also by what it throws. */
+  boolean isClosed() {
+    return channel.isShutdown();
+  }
+
+  static RunwireException closed() {
+    return RunwireException.of(Code.CANCELLED, "the client is closed");
   }
 
   static boolean isRepeatable(MethodDescriptor<?, ?> method) {

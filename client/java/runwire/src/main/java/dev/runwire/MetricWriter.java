@@ -2,8 +2,6 @@ package dev.runwire;
 
 import dev.runwire.v1.Rejection;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -44,6 +42,7 @@ public final class MetricWriter implements AutoCloseable {
    *
    * @param values by key; a map whose order stays the same is the fastest
    * @param step of all of them
+   * @throws RunwireException INVALID_ARGUMENT for a key of more than 4 KiB: nothing is logged
    */
   public void log(Map<String, ? extends Number> values, long step) {
     log(values, step, Runs.nowMicros());
@@ -55,16 +54,12 @@ public final class MetricWriter implements AutoCloseable {
    * @param values by key
    * @param step of all of them
    * @param timeMicros Unix time in microseconds
+   * @throws RunwireException INVALID_ARGUMENT for a key of more than 4 KiB: nothing is logged
    */
   public void log(Map<String, ? extends Number> values, long step, long timeMicros) {
-    if (values.size() <= Split.WIDE) {
-      if (!values.isEmpty()) {
-        backlog.add(values, step, timeMicros);
-      }
-      return;
-    }
-    for (Map<String, ? extends Number> part : Split.of(values, options.maxBatchBytes() / 2)) {
-      backlog.add(part, step, timeMicros);
+    double[] numbers = Rows.numbers(values);
+    if (numbers.length > 0) {
+      backlog.add(values, numbers, step, timeMicros);
     }
   }
 
@@ -74,6 +69,7 @@ public final class MetricWriter implements AutoCloseable {
    * @param key of the metric
    * @param value any, NaN and infinities too
    * @param step of it
+   * @throws RunwireException INVALID_ARGUMENT for a key of more than 4 KiB
    */
   public void log(String key, double value, long step) {
     log(key, value, step, Runs.nowMicros());
@@ -86,6 +82,7 @@ public final class MetricWriter implements AutoCloseable {
    * @param value any
    * @param step of it
    * @param timeMicros Unix time in microseconds
+   * @throws RunwireException INVALID_ARGUMENT for a key of more than 4 KiB
    */
   public void log(String key, double value, long step, long timeMicros) {
     backlog.add(Objects.requireNonNull(key), value, step, timeMicros);
@@ -95,6 +92,7 @@ public final class MetricWriter implements AutoCloseable {
    * Notes params, in order with the metrics. They are written once.
    *
    * @param params by key
+   * @throws RunwireException INVALID_ARGUMENT for one of more than 256 KiB: none is logged
    */
   public void logParams(Map<String, String> params) {
     backlog.addParams(params);
@@ -104,6 +102,7 @@ public final class MetricWriter implements AutoCloseable {
    * Sets tags, in order with the metrics.
    *
    * @param tags by key
+   * @throws RunwireException INVALID_ARGUMENT for one of more than 256 KiB: none is logged
    */
   public void logTags(Map<String, String> tags) {
     backlog.addTags(tags);
@@ -129,7 +128,7 @@ public final class MetricWriter implements AutoCloseable {
   }
 
   /**
-   * Points that were dropped: for lack of room, or because the writer has ended.
+   * Points that were dropped: for lack of room, or because the writer has ended or is being closed.
    *
    * @return since it was opened
    */
@@ -165,14 +164,19 @@ public final class MetricWriter implements AutoCloseable {
   }
 
   /**
-   * Flushes, for {@code closeTimeout} at most, and ends.
+   * Flushes, for {@code closeTimeout} at most, and ends. What is logged from its beginning on, and
+   * what is left at its end, is dropped and counted.
    *
    * @throws RunwireException as {@link #flush} does
    */
   @Override
   public void close() {
+    backlog.refuse();
     try {
       flush(options.closeTimeout());
+    } catch (RunwireException error) {
+      backlog.fail(error);
+      throw error;
     } finally {
       backlog.close();
       sender.close();
@@ -183,7 +187,7 @@ public final class MetricWriter implements AutoCloseable {
    * When a writer sends, and how much it may hold.
    *
    * @param flushInterval how long a row waits for company
-   * @param maxBatchBytes of a batch; the server may ask for less
+   * @param maxBatchBytes of a batch, 1 MiB less 4 KiB at most; the server may ask for less
    * @param maxBufferedBytes that wait to be acknowledged
    * @param whenFull what happens when there are so many
    * @param blockFor how long BLOCK waits
@@ -224,7 +228,7 @@ public final class MetricWriter implements AutoCloseable {
     /** Settings under way. */
     public static final class Builder {
       private Duration flushInterval = Duration.ofMillis(200);
-      private long maxBatchBytes = 1 << 20;
+      private long maxBatchBytes = Sizes.MOST_BATCH_BYTES;
       private long maxBufferedBytes = 64 << 20;
       private WhenFull whenFull = WhenFull.BLOCK;
       private Duration blockFor = Duration.ofSeconds(10);
@@ -249,7 +253,7 @@ public final class MetricWriter implements AutoCloseable {
       /**
        * Of a batch, serialized.
        *
-       * @param bytes 1 MiB unless given
+       * @param bytes 1 MiB less 4 KiB unless given, and at most
        * @return this
        */
       public Builder maxBatchBytes(long bytes) {
@@ -304,7 +308,7 @@ public final class MetricWriter implements AutoCloseable {
       /**
        * When somebody asks the run to stop.
        *
-       * @param callback called once, by a thread of the writer
+       * @param callback called once, by a thread of its own
        * @return this
        */
       public Builder onStopRequested(Runnable callback) {
@@ -315,7 +319,7 @@ public final class MetricWriter implements AutoCloseable {
       /**
        * What the server could not keep.
        *
-       * @param callback called by a thread of the writer
+       * @param callback called by a thread of its own
        * @return this
        */
       public Builder onRejection(Consumer<Rejection> callback) {
@@ -326,7 +330,7 @@ public final class MetricWriter implements AutoCloseable {
       /**
        * What ended the writer.
        *
-       * @param callback called once, by a thread of the writer
+       * @param callback called once, by a thread of its own
        * @return this
        */
       public Builder onError(Consumer<RunwireException> callback) {
@@ -355,28 +359,6 @@ public final class MetricWriter implements AutoCloseable {
             onRejection,
             onError);
       }
-    }
-  }
-
-  /** Rows that are too wide for one batch. */
-  private static final class Split {
-    static final int WIDE = 1000;
-
-    static List<Map<String, Number>> of(Map<String, ? extends Number> values, long maxBytes) {
-      List<Map<String, Number>> parts = new ArrayList<>();
-      Map<String, Number> part = new LinkedHashMap<>();
-      long bytes = 0;
-      for (Map.Entry<String, ? extends Number> one : values.entrySet()) {
-        bytes += 24 + 3L * one.getKey().length();
-        if (bytes > maxBytes && !part.isEmpty()) {
-          parts.add(part);
-          part = new LinkedHashMap<>();
-          bytes = 0;
-        }
-        part.put(one.getKey(), one.getValue());
-      }
-      parts.add(part);
-      return parts;
     }
   }
 }

@@ -169,7 +169,7 @@ public final class ModelWatcher implements AutoCloseable {
    * @throws InterruptedException where the thread is interrupted
    */
   public boolean awaitReady(Duration timeout) throws InterruptedException {
-    return ready.await(timeout.toNanos(), TimeUnit.NANOSECONDS);
+    return ready.await(Waiting.nanos(timeout), TimeUnit.NANOSECONDS);
   }
 
   /** Ends its threads; the answers stay. */
@@ -184,23 +184,38 @@ public final class ModelWatcher implements AutoCloseable {
     callbacks.shutdown();
   }
 
+  /** Waits until it follows no more. */
+  void join() throws InterruptedException {
+    follower.join();
+  }
+
   // The thread ---------------------------------------------------------------------------
 
   private void follow() {
+    try {
+      followOn();
+    } catch (InterruptedException closed) {
+      // by close
+    } finally {
+      callbacks.shutdown();
+    }
+  }
+
+  private void followOn() throws InterruptedException {
     int failures = 0;
     while (!isClosed) {
       RunwireException ended = followOnce();
       failures = isConnected ? 1 : failures + 1;
       isConnected = false;
+      if (caller.isClosed()) {
+        error = Caller.closed();
+        return;
+      }
       if (ended != null) {
         error = ended;
       }
       double delay = Retry.backoffSeconds(ended, failures + 1, FIRST_DELAY_S, MAX_DELAY_S);
-      try {
-        TimeUnit.NANOSECONDS.sleep((long) (delay * 1e9));
-      } catch (InterruptedException closed) {
-        return;
-      }
+      TimeUnit.NANOSECONDS.sleep((long) (delay * 1e9));
     }
   }
 
@@ -225,8 +240,8 @@ public final class ModelWatcher implements AutoCloseable {
         hear(response);
       }
       return null;
-    } catch (RunwireException ended) {
-      return ended;
+    } catch (RuntimeException ended) { // whatever it is, the last answers are served on
+      return Errors.of(ended);
     }
   }
 
@@ -256,13 +271,36 @@ public final class ModelWatcher implements AutoCloseable {
 
   private ResolveModelsResponse ask(long atLeast) {
     try {
-      return models.resolveAll(references, atLeast);
+      return whole(models.resolveAll(references, atLeast), atLeast);
     } catch (RunwireException other) {
       if (other.code() == Code.OUT_OF_RANGE) {
         revision = 0; // the registry has another past now
       }
       throw other;
     }
+  }
+
+  /** What did not fit into an answer with the others is asked for again, alone. */
+  private ResolveModelsResponse whole(ResolveModelsResponse answer, long atLeast) {
+    Map<String, ResolveModelsResponse.Resolved> found = new LinkedHashMap<>();
+    answer.getResolvedList().forEach(one -> found.put(one.getReference(), one));
+    List<String> left = tooLarge(answer);
+    int before = Integer.MAX_VALUE;
+    while (!left.isEmpty() && left.size() < before) { // one that fits nowhere stays as it is
+      before = left.size();
+      ResolveModelsResponse more = models.resolveAll(left, atLeast);
+      more.getResolvedList().forEach(one -> found.put(one.getReference(), one));
+      left = tooLarge(more);
+    }
+    // The revision is that of the oldest answer: nothing that happened since is missed.
+    return answer.toBuilder().clearResolved().addAllResolved(found.values()).build();
+  }
+
+  private static List<String> tooLarge(ResolveModelsResponse answer) {
+    return answer.getResolvedList().stream()
+        .filter(one -> one.getFault().getReason().equals("TOO_LARGE"))
+        .map(ResolveModelsResponse.Resolved::getReference)
+        .toList();
   }
 
   private void take(ResolveModelsResponse answer) {

@@ -60,7 +60,7 @@ final class Retry {
   }
 
   static double seconds(Duration duration) {
-    return duration.toNanos() / 1e9;
+    return Waiting.nanos(duration) / 1e9;
   }
 
   static double random(double ceiling) {

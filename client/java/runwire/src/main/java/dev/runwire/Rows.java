@@ -3,9 +3,9 @@ package dev.runwire;
 import dev.runwire.v1.Frame;
 import dev.runwire.v1.MetricBatch;
 import dev.runwire.v1.SeriesName;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.ConcurrentModificationException;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,18 +16,15 @@ import java.util.Map;
  * threads; {@link Backlog} locks.
  */
 final class Rows {
-  private static final int FIRST_ROWS = 16;
+  private static final int FIRST_ROWS = 2; // what is allocated is bounded by what is counted
+  private static final int ROW_BYTES = 16;
+  private static final int NOTE_BYTES = 16;
 
-  private final Names names;
   private final List<Columns> used = new ArrayList<>();
-  private Map<String, String> params = Map.of();
-  private Map<String, String> tags = Map.of();
+  private final Map<String, String> params = new LinkedHashMap<>();
+  private final Map<String, String> tags = new LinkedHashMap<>();
   private long bytes;
   private long points;
-
-  Rows(Names names) {
-    this.names = names;
-  }
 
   /** About what the batch will take, serialized. */
   long bytes() {
@@ -42,50 +39,70 @@ final class Rows {
     return bytes == 0;
   }
 
-  void add(Map<String, ? extends Number> values, long step, long timeMicros) {
-    Columns columns = columns(names.shape(values));
-    int place = columns.room(step, timeMicros);
+  /** The values of a row; read before a row is begun, as a null among them ends that. */
+  static double[] numbers(Map<String, ? extends Number> values) {
+    double[] numbers = new double[values.size()];
+    int place = 0;
     for (Number value : values.values()) {
-      columns.values[place++] = value.doubleValue();
+      numbers[place++] = value.doubleValue();
     }
-    count(columns);
+    if (place != numbers.length) {
+      throw new ConcurrentModificationException();
+    }
+    return numbers;
   }
 
-  void add(String key, double value, long step, long timeMicros) {
-    Columns columns = columns(names.shape(key));
-    int place = columns.room(step, timeMicros); // may replace the array
-    columns.values[place] = value;
-    count(columns);
+  /** What a row of these keys would add. */
+  long cost(Names.Shape shape) {
+    return ROW_BYTES + 8L * shape.ids.length + (isUsed(shape) ? 0 : shape.nameBytes);
   }
 
-  void addParams(Map<String, String> more) {
-    params = merged(params, more);
+  static long cost(String key, String value) {
+    return NOTE_BYTES + (long) Sizes.utf8(key) + Sizes.utf8(value);
   }
 
-  void addTags(Map<String, String> more) {
-    tags = merged(tags, more);
+  /** The shape may be a part of a row: it knows where its values begin. */
+  void add(Names.Shape shape, double[] row, long step, long timeMicros) {
+    bytes += cost(shape);
+    points += shape.ids.length;
+    columns(shape).add(step, timeMicros, row);
   }
 
-  private Map<String, String> merged(Map<String, String> old, Map<String, String> more) {
-    Map<String, String> merged = new LinkedHashMap<>(old);
-    merged.putAll(more);
-    more.forEach((key, value) -> bytes += 16 + 3L * (key.length() + value.length()));
-    return merged;
+  /** Two values of one param must not meet in a batch, where only one of them would be seen. */
+  boolean contradicts(String param, String value) {
+    String known = params.get(param);
+    return known != null && !known.equals(value);
+  }
+
+  void addParam(String key, String value) {
+    bytes += cost(key, value);
+    params.put(key, value);
+  }
+
+  void addTag(String key, String value) {
+    bytes += cost(key, value);
+    tags.put(key, value);
+  }
+
+  private boolean isUsed(Names.Shape shape) {
+    return shape.columns != null && shape.columns.owner == this;
   }
 
   private Columns columns(Names.Shape shape) {
-    if (shape.columns == null || shape.columns.owner != this) {
+    if (!isUsed(shape)) {
       shape.columns = new Columns(this, shape);
       used.add(shape.columns);
-      bytes += shape.nameBytes;
     }
     return shape.columns;
   }
 
-  private void count(Columns columns) {
-    int keys = columns.shape.ids.length;
-    bytes += 16 + 8L * keys;
-    points += keys;
+  /** Nothing is added any more: the shapes live on, and must not keep the columns alive. */
+  void release() {
+    for (Columns columns : used) {
+      if (columns.shape.columns == columns) {
+        columns.shape.columns = null;
+      }
+    }
   }
 
   /** The message; called once, when nothing is added any more. */
@@ -120,8 +137,8 @@ final class Rows {
       values = new double[FIRST_ROWS * shape.ids.length];
     }
 
-    /** Where the values of another row go. */
-    int room(long step, long timeMicros) {
+    void add(long step, long timeMicros, double[] row) {
+      int width = shape.ids.length;
       if (rows == steps.length) {
         steps = Arrays.copyOf(steps, 2 * rows);
         times = Arrays.copyOf(times, 2 * rows);
@@ -129,7 +146,8 @@ final class Rows {
       }
       steps[rows] = step;
       times[rows] = timeMicros;
-      return rows++ * shape.ids.length;
+      System.arraycopy(row, shape.start, values, rows * width, width);
+      rows++;
     }
 
     Frame frame() {
@@ -149,27 +167,31 @@ final class Rows {
 
   /** The keys of one writer, each with its number, and the sets in which they are logged. */
   static final class Names {
+    private static final int FRAME_BYTES = 40;
+    private static final int NAME_BYTES = 16;
+
+    private final long mostPartBytes;
     private final Map<String, Integer> ids = new HashMap<>();
-    private final Map<List<String>, Shape> shapes = new HashMap<>();
-    private final Map<String, Shape> singles = new HashMap<>();
-    private Shape last = new Shape(new String[0], new int[0]);
-    private Shape lastSingle = last;
+    private final Map<List<String>, Row> rows = new HashMap<>();
+    private final Map<String, Row> singles = new HashMap<>();
+    private Row last = new Row(new String[0], List.of());
+    private Row lastSingle = last;
 
-    /** A set of keys, in the order of its map. */
-    static final class Shape {
-      final String[] keys;
-      final int[] ids;
-      final int nameBytes;
-      private Columns columns;
+    /**
+     * @param mostPartBytes of a row: a wider one is split
+     */
+    Names(long mostPartBytes) {
+      this.mostPartBytes = mostPartBytes;
+    }
 
-      Shape(String[] keys, int[] ids) {
+    /** A set of keys, in the order of its map: one shape, or where it is too wide, several. */
+    static final class Row {
+      final List<Shape> parts;
+      private final String[] keys;
+
+      Row(String[] keys, List<Shape> parts) {
         this.keys = keys;
-        this.ids = ids;
-        int bytes = 40;
-        for (String key : keys) {
-          bytes += 16 + key.getBytes(StandardCharsets.UTF_8).length;
-        }
-        nameBytes = bytes;
+        this.parts = parts;
       }
 
       boolean is(Map<String, ?> values) {
@@ -178,35 +200,79 @@ final class Rows {
         }
         int place = 0;
         for (String key : values.keySet()) {
-          if (!keys[place++].equals(key)) {
+          if (place == keys.length || !keys[place++].equals(key)) {
             return false;
           }
         }
-        return true;
+        return place == keys.length;
+      }
+
+      int size() {
+        return keys.length;
       }
     }
 
-    Shape shape(Map<String, ?> values) {
+    /** Keys that share a Frame. */
+    static final class Shape {
+      final String[] keys;
+      final int[] ids;
+      final int start;
+      final long nameBytes;
+      Columns columns; // of the batch that takes rows now
+
+      Shape(String[] keys, int[] ids, int start) {
+        this.keys = keys;
+        this.ids = ids;
+        this.start = start;
+        long bytes = FRAME_BYTES;
+        for (String key : keys) {
+          bytes += NAME_BYTES + Sizes.utf8(key);
+        }
+        nameBytes = bytes;
+      }
+    }
+
+    /** Throws for a key that would damage a whole batch. */
+    Row row(Map<String, ?> values) {
       if (!last.is(values)) {
         List<String> keys = List.copyOf(values.keySet());
-        last = shapes.computeIfAbsent(keys, this::made);
+        last = rows.computeIfAbsent(keys, this::made);
       }
       return last;
     }
 
-    Shape shape(String key) {
+    Row row(String key) {
       if (lastSingle.keys.length == 0 || !lastSingle.keys[0].equals(key)) {
         lastSingle = singles.computeIfAbsent(key, one -> made(List.of(one)));
       }
       return lastSingle;
     }
 
-    private Shape made(List<String> keys) {
-      int[] numbers = new int[keys.size()];
-      for (int place = 0; place < numbers.length; place++) {
-        numbers[place] = ids.computeIfAbsent(keys.get(place), key -> ids.size() + 1);
+    private Row made(List<String> keys) {
+      keys.forEach(Sizes::checkKey);
+      List<Shape> parts = new ArrayList<>();
+      int start = 0;
+      long bytes = 0;
+      for (int place = 0; place < keys.size(); place++) {
+        long more = NAME_BYTES + 8 + Sizes.utf8(keys.get(place));
+        if (bytes + more > mostPartBytes && place > start) {
+          parts.add(part(keys, start, place));
+          start = place;
+          bytes = 0;
+        }
+        bytes += more;
       }
-      return new Shape(keys.toArray(String[]::new), numbers);
+      parts.add(part(keys, start, keys.size()));
+      return new Row(keys.toArray(String[]::new), parts);
+    }
+
+    private Shape part(List<String> keys, int start, int end) {
+      String[] its = keys.subList(start, end).toArray(String[]::new);
+      int[] numbers = new int[its.length];
+      for (int place = 0; place < numbers.length; place++) {
+        numbers[place] = ids.computeIfAbsent(its[place], key -> ids.size() + 1);
+      }
+      return new Shape(its, numbers, start);
     }
   }
 }

@@ -16,6 +16,14 @@ bool did_not_fit(const Resolved& one) {
   return one.error && one.error->reason() == "TOO_LARGE";
 }
 
+std::vector<std::string> unfit(const std::vector<Resolved>& answer) {
+  std::vector<std::string> left;
+  for (const auto& one : answer) {
+    if (did_not_fit(one)) left.push_back(one.reference);
+  }
+  return left;
+}
+
 }  // namespace
 
 std::string model_of(const std::string& reference) {
@@ -98,11 +106,10 @@ std::vector<Resolved> ModelFollower::ask(std::int64_t revision) {
   options.cancellation = closed_;
   try {
     auto answer = models_.resolve_all(references_, revision, options);
-    while (std::any_of(answer.begin(), answer.end(), did_not_fit)) {
-      std::vector<std::string> left;
-      for (const auto& one : answer) {
-        if (did_not_fit(one)) left.push_back(one.reference);
-      }
+    // One that does not fit even alone keeps that as its answer.
+    std::size_t before = 0;
+    for (auto left = unfit(answer); !left.empty() && left.size() != before; left = unfit(answer)) {
+      before = left.size();
       for (auto& more : models_.resolve_all(left, revision, options)) {
         const auto place = std::find_if(answer.begin(), answer.end(), [&](const Resolved& one) {
           return one.reference == more.reference;

@@ -1,8 +1,8 @@
 package dev.runwire;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.runwire.v1.GetRunRequest;
 import dev.runwire.v1.GetRunResponse;
@@ -13,6 +13,7 @@ import io.grpc.Server;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -45,7 +46,10 @@ class CallerTest {
     ExecutionException failed =
         assertThrows(ExecutionException.class, () -> answer.get(30, TimeUnit.SECONDS));
     RunwireException error = assertInstanceOf(RunwireException.class, failed.getCause());
-    assertEquals(RunwireException.Code.UNAVAILABLE, error.code());
+    // The second: its first answer had not come when the client was closed.
+    Set<RunwireException.Code> codes =
+        Set.of(RunwireException.Code.UNAVAILABLE, RunwireException.Code.CANCELLED);
+    assertTrue(codes.contains(error.code()), error::toString);
     server.shutdownNow().awaitTermination(10, TimeUnit.SECONDS);
   }
 }

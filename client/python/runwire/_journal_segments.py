@@ -11,6 +11,7 @@ behind this record, because ``offset`` is advanced first.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -190,9 +191,13 @@ class Segments:
     def _has_room(self, capacity: int, allowance: int = 0) -> bool:
         """Whether the quota has room for one more segment."""
         trimmed = self._status.trimmed if self._status is not None else 0
-        while self._kept and self._kept[0][0] <= trimmed:
-            self._kept.popleft()
-        used = self._capacity + sum(size for _, size in self._kept)
+        # By a copy, and by value: a signal handler that logs may come here in between.
+        for full in tuple(self._kept):
+            if full[0] > trimmed:
+                break
+            with contextlib.suppress(ValueError):
+                self._kept.remove(full)
+        used = self._capacity + sum(size for _, size in tuple(self._kept))
         return used + capacity <= self._quota + allowance
 
     def open_first(self) -> None:

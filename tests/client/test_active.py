@@ -8,8 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import backends
 import pytest
 import runwire
+from drills.processes import eventually
 from runwire import _active, _session
 
 from client.sessions import session
@@ -207,16 +207,6 @@ def test_forked_child_that_ends_as_programs_do_does_not_end_the_run(
     assert status == "RUNNING"
     with runwire.Client() as client:
         # Both end with their own process, FINISHED (3).
-        assert _until(lambda: [one.state for one in client.runs.search()] == [3, 3])
+        eventually(lambda: [one.state for one in client.runs.search()] == [3, 3], "both have ended")
     both = {"parent", "child"}
-    assert _until(lambda: set(runwire.get_run(run_id).data.metrics) == both)
-
-
-def _until(condition: Callable[[], bool]) -> bool:
-    """Uploaders outlive their process: whether they have brought it about within a minute."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+    eventually(lambda: set(runwire.get_run(run_id).data.metrics) == both, "both points arrive")

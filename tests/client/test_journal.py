@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,12 @@ from runwire._journal_run import MAX_KEY_SETS
 from runwire._journal_segments import FIRST_SEGMENT_BYTES
 from runwire._journal_status import Status
 
+from client.deliveries import OFFLINE, journal
 from client.journal_content import Row, content
 
-OFFLINE = JournalSettings(uploader="off")
+__all__ = ["journal"]
+
 RUN = "0123456789abcdef0123456789abcdef"
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = Journal.open(tmp_path, "unused", settings=OFFLINE)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

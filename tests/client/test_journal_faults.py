@@ -19,8 +19,10 @@ from runwire._journal import Journal, JournalSettings, RunLog, open_journals
 from runwire._journal_format import DROPPED
 from runwire._journal_reader import Definitions
 
-from client.deliveries import OFFLINE, deliver, new_id, new_run, stored
+from client.deliveries import OFFLINE, deliver, journal, new_id, new_run, stored
 from client.journal_content import content
+
+__all__ = ["journal"]
 
 Fails = Callable[..., Any]
 
@@ -36,13 +38,6 @@ NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 NO_DESCRIPTOR = OSError(errno.EMFILE, "Too many open files")
 NO_THREAD = RuntimeError("can't start new thread")
 NO_PROCESS = BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = Journal.open(tmp_path, "unused", settings=OFFLINE)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

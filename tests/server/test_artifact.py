@@ -15,16 +15,11 @@ from runwire.v1 import artifact_service_pb2 as pb
 from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, Chunk, ModelVersionKey
 from runwire.v1.artifact_service_pb2_grpc import (
     ArtifactServiceStub,
-    add_ArtifactServiceServicer_to_server,
 )
 from runwire.v1.registry_service_pb2 import CreateModelVersionRequest
-from runwire_server.blobs import BlobStore, open_blobs
-from runwire_server.blobs.folder import _FileSegment
-from runwire_server.inprocess import InProcessServer
-from runwire_server.interceptors import CallInterceptor
+from runwire_server.blobs import open_blobs
 from runwire_server.limits import LIMITS
 from runwire_server.services import upload as upload_call
-from runwire_server.services.artifact import ArtifactService
 from runwire_server.services.artifact_batch import MAX_PUT_ITEMS
 from runwire_server.store import blob, model_version, small_blob
 from runwire_server.store import upload as upload_rows
@@ -32,38 +27,20 @@ from runwire_server.store.artifact import MAX_DELETE_PATHS
 from runwire_server.store.database import Database
 from runwire_server.store.tables import blobs, runs, small_blobs, uploads
 
-from .artifacts import add_run, blob_of, digest_of
+from .artifacts import (
+    add_run,
+    blob_of,
+    digest_of,
+    often_acknowledged,
+    serve,
+    service,
+    store,
+    url,
+)
+
+__all__ = ["often_acknowledged", "service", "store", "url"]
 
 MIB = 1 << 20
-
-
-@pytest.fixture(params=["folder", "s3"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "folder":
-        yield str(tmp_path / "blobs")
-        return
-    server = request.getfixturevalue("s3")
-    with server.bucket() as bucket:
-        yield bucket
-
-
-@pytest.fixture(autouse=True)
-def often_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each 8 MiB, however fast they come, and however slow the disk."""
-    monkeypatch.setattr(upload_call, "PROGRESS_S", 0.0)
-    monkeypatch.setattr(_FileSegment, "flush", _FileSegment.sync)
-
-
-def serve(db: Database, store: BlobStore) -> ArtifactServiceStub:
-    """A server that has just been started: nothing of another one is in its memory."""
-    server: Any = InProcessServer([CallInterceptor()])
-    add_ArtifactServiceServicer_to_server(ArtifactService(db, store, LIMITS), server)
-    return ArtifactServiceStub(server.channel)
-
-
-@pytest.fixture
-def service(db: Database, url: str) -> ArtifactServiceStub:
-    return serve(db, open_blobs(url))
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -21,30 +20,12 @@ from runwire_server.store import blob_purge, small_blob
 from runwire_server.store.database import Database
 from runwire_server.store.tables import blobs, uploads
 
-from server.artifacts import add_run, blob_of
-from server.test_artifact import chunks_of, download, finishing, opening, put, serve, upload
+from server.artifacts import add_run, blob_of, service, store, url
+from server.test_artifact import chunks_of, download, finishing, opening, put, upload
+
+__all__ = ["service", "store", "url"]
 
 LARGE = small_blob.MAX_BYTES + 1
-
-
-@pytest.fixture(params=["folder", "s3"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "folder":
-        yield str(tmp_path / "blobs")
-        return
-    server = request.getfixturevalue("s3")
-    with server.bucket() as bucket:
-        yield bucket
-
-
-@pytest.fixture
-def store(url: str) -> BlobStore:
-    return open_blobs(url)
-
-
-@pytest.fixture
-def service(db: Database, store: BlobStore) -> ArtifactServiceStub:
-    return serve(db, store)
 
 
 def expire(db: Database) -> None:

@@ -21,7 +21,6 @@ from runwire.v1.artifact_pb2 import Blob
 from runwire.v1.artifact_service_pb2_grpc import ArtifactServiceStub
 from runwire_server import retry
 from runwire_server.blobs import BlobStore, open_blobs
-from runwire_server.blobs.folder import _FileSegment
 from runwire_server.errors import StorageUnavailable
 from runwire_server.limits import LIMITS
 from runwire_server.retry import ConnectionLost
@@ -30,37 +29,20 @@ from runwire_server.store import upload as upload_rows
 from runwire_server.store.database import Database, Transaction
 from runwire_server.store.tables import uploads
 
-from server.artifacts import blob_of, digest_of
-from server.test_artifact import chunks_of, download, finishing, opening, reason, serve, upload
+from server.artifacts import (
+    blob_of,
+    digest_of,
+    often_acknowledged,
+    serve,
+    service,
+    store,
+    url,
+)
+from server.test_artifact import chunks_of, download, finishing, opening, reason, upload
+
+__all__ = ["often_acknowledged", "service", "store", "url"]
 
 MIB = 1 << 20
-
-
-@pytest.fixture(params=["folder", "s3"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "folder":
-        yield str(tmp_path / "blobs")
-        return
-    server = request.getfixturevalue("s3")
-    with server.bucket() as bucket:
-        yield bucket
-
-
-@pytest.fixture(autouse=True)
-def often_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each 8 MiB, however fast they come, and however slow the disk."""
-    monkeypatch.setattr(upload_call, "PROGRESS_S", 0.0)
-    monkeypatch.setattr(_FileSegment, "flush", _FileSegment.sync)
-
-
-@pytest.fixture
-def store(url: str) -> BlobStore:
-    return open_blobs(url)
-
-
-@pytest.fixture
-def service(db: Database, store: BlobStore) -> ArtifactServiceStub:
-    return serve(db, store)
 
 
 def committed_size(service: ArtifactServiceStub, upload_id: str) -> int:

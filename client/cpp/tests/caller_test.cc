@@ -1,13 +1,11 @@
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <future>
 #include <thread>
 
 #include "fake_server.h"
+#include "listener.h"
 #include "runwire/client.h"
 #include "runwire/grpc.h"
 
@@ -139,37 +137,14 @@ TEST(Caller, SeveralServersAreUsedPastOneThatIsGone) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(client.runs().get("1").run_id(), "1");
 }
 
-// Takes connections, and never says a word.
-class SilentServer {
- public:
-  SilentServer() : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    listen(listener_, 16);
-    authority = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  }
-  ~SilentServer() { close(listener_); }
-  SilentServer(const SilentServer&) = delete;
-  SilentServer& operator=(const SilentServer&) = delete;
-
-  // Until somebody has come.
-  void await_caller() const {
-    pollfd one{listener_, POLLIN, 0};
-    poll(&one, 1, -1);
-  }
-
-  std::string authority;
-
- private:
-  int listener_;
-};
+// Until somebody has come to it.
+void await_caller(const Listener& silent) {
+  pollfd one{silent.descriptor, POLLIN, 0};
+  poll(&one, 1, -1);
+}
 
 TEST(Caller, DiscoveryEndsAtTheTimeoutOfTheCall) {
-  const SilentServer server;
+  const Listener server;
   for (const char* scheme : {"http://", "https://"}) {
     const Client client(scheme + server.authority);
     CallOptions options;
@@ -181,13 +156,13 @@ TEST(Caller, DiscoveryEndsAtTheTimeoutOfTheCall) {
 }
 
 TEST(Caller, DiscoveryIsCancelledAndKeepsNobodyElse) {
-  const SilentServer server;
+  const Listener server;
   const Client client("http://" + server.authority);
   CallOptions longest;
   longest.timeout = milliseconds::max();
   longest.cancellation.emplace();
   auto first = std::async(std::launch::async, [&] { return error_of_get(client, longest).code(); });
-  server.await_caller();
+  await_caller(server);
   CallOptions hasty;
   hasty.timeout = milliseconds(50);
   EXPECT_EQ(error_of_get(client, hasty).code(), Code::kDeadlineExceeded);

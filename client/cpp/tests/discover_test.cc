@@ -1,6 +1,5 @@
 #include "discover.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -8,6 +7,7 @@
 #include <thread>
 
 #include "http_get.h"
+#include "listener.h"
 #include "runwire/error.h"
 
 namespace runwire {
@@ -16,17 +16,10 @@ namespace {
 // Answers one request with these bytes.
 class OneAnswer {
  public:
-  explicit OneAnswer(std::string answer) : listener_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
-    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-    listen(listener_, 1);
-    uri = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  explicit OneAnswer(std::string answer) {
+    uri = "http://" + listener_.authority;
     thread_ = std::thread([this, answer = std::move(answer)] {
-      const int client = accept(listener_, nullptr, nullptr);
+      const int client = accept(listener_.descriptor, nullptr, nullptr);
       char request[4096];
       request_.assign(request, static_cast<std::size_t>(std::max(0L, read(client, request, 4096))));
       (void)!write(client, answer.data(), answer.size());
@@ -35,7 +28,6 @@ class OneAnswer {
   }
   ~OneAnswer() {
     if (thread_.joinable()) thread_.join();
-    close(listener_);
   }
   OneAnswer(const OneAnswer&) = delete;
   OneAnswer& operator=(const OneAnswer&) = delete;
@@ -48,7 +40,7 @@ class OneAnswer {
   std::string uri;
 
  private:
-  int listener_;
+  Listener listener_;
   std::string request_;
   std::thread thread_;
 };

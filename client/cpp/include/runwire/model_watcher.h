@@ -28,9 +28,9 @@ class ModelWatcher {
   using OnChange = std::function<void(const ModelChange&)>;
 
   /// `on_change` is called in a thread of the watcher's own, first with what each reference means
-  /// at the start; several changes while it runs are one. What it throws is ignored, and
-  /// it may close and destroy the watcher. Throws `Error`
-  /// (kInvalidArgument) for what can never mean anything.
+  /// at the start; several changes while it runs are one. What it throws is ignored, and it may
+  /// close and destroy the watcher. Throws `Error` (kInvalidArgument) for what can never mean
+  /// anything.
   ModelWatcher(const Client& client, std::vector<std::string> references, OnChange on_change = {});
   /// close().
   ~ModelWatcher();

@@ -11,24 +11,19 @@ import dev.runwire.v1.Blob;
 import dev.runwire.v1.Chunk;
 import dev.runwire.v1.DownloadArtifactRequest;
 import dev.runwire.v1.DownloadArtifactResponse;
-import io.grpc.Grpc;
-import io.grpc.InsecureServerCredentials;
-import io.grpc.Server;
+import io.grpc.BindableService;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(60)
-class ArtifactsTest {
+class ArtifactsTest extends ServedTest {
   private static final byte[] DATA = {1, 2, 3};
 
   /** Has one file, under every path. */
@@ -48,23 +43,10 @@ class ArtifactsTest {
   }
 
   @TempDir Path folder;
-  private Server server;
-  private RunwireClient client;
 
-  @BeforeEach
-  void start() throws IOException {
-    server =
-        Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
-            .addService(new Store())
-            .build()
-            .start();
-    client = RunwireClient.connect("grpc://127.0.0.1:" + server.getPort());
-  }
-
-  @AfterEach
-  void stop() throws InterruptedException {
-    client.close();
-    server.shutdownNow().awaitTermination(10, TimeUnit.SECONDS);
+  @Override
+  BindableService service() {
+    return new Store();
   }
 
   private List<Path> files() throws IOException {

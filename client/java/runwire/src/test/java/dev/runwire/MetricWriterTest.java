@@ -17,12 +17,9 @@ import dev.runwire.v1.StreamBatchesRequest;
 import dev.runwire.v1.StreamBatchesResponse;
 import dev.runwire.v1.WriteAck;
 import dev.runwire.v1.WriteAdvice;
-import io.grpc.Grpc;
-import io.grpc.InsecureServerCredentials;
-import io.grpc.Server;
+import io.grpc.BindableService;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
-import java.io.IOException;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -34,14 +31,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.function.Executable;
 
 @Timeout(60)
-class MetricWriterTest {
+class MetricWriterTest extends ServedTest {
   /** Keeps batches as the real one does, and ends streams and calls as it is told. */
   private static final class Store extends MetricServiceGrpc.MetricServiceImplBase {
     final List<MetricBatch> batches = new ArrayList<>();
@@ -166,23 +161,10 @@ class MetricWriterTest {
   }
 
   private final Store store = new Store();
-  private Server server;
-  private RunwireClient client;
 
-  @BeforeEach
-  void start() throws IOException {
-    server =
-        Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
-            .addService(store)
-            .build()
-            .start();
-    client = RunwireClient.connect("grpc://127.0.0.1:" + server.getPort());
-  }
-
-  @AfterEach
-  void stop() throws InterruptedException {
-    client.close();
-    server.shutdownNow().awaitTermination(10, TimeUnit.SECONDS);
+  @Override
+  BindableService service() {
+    return store;
   }
 
   private MetricWriter.Options.Builder small() {

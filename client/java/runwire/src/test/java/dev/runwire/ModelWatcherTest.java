@@ -12,23 +12,18 @@ import dev.runwire.v1.ResolveModelsRequest;
 import dev.runwire.v1.ResolveModelsResponse;
 import dev.runwire.v1.WatchModelsRequest;
 import dev.runwire.v1.WatchModelsResponse;
-import io.grpc.Grpc;
-import io.grpc.InsecureServerCredentials;
-import io.grpc.Server;
+import io.grpc.BindableService;
 import io.grpc.stub.StreamObserver;
-import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 @Timeout(60)
-class ModelWatcherTest {
+class ModelWatcherTest extends ServedTest {
   /** Models of which only so many fit into an answer, and one of them into none. */
   private static final class Registry extends RegistryServiceGrpc.RegistryServiceImplBase {
     static final int FIT = 2;
@@ -70,23 +65,10 @@ class ModelWatcherTest {
   }
 
   private final Registry registry = new Registry();
-  private Server server;
-  private RunwireClient client;
 
-  @BeforeEach
-  void start() throws IOException {
-    server =
-        Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
-            .addService(registry)
-            .build()
-            .start();
-    client = RunwireClient.connect("grpc://127.0.0.1:" + server.getPort());
-  }
-
-  @AfterEach
-  void stop() throws InterruptedException {
-    client.close();
-    server.shutdownNow().awaitTermination(10, TimeUnit.SECONDS);
+  @Override
+  BindableService service() {
+    return registry;
   }
 
   @Test

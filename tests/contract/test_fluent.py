@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import runwire
-from drills.processes import eventually
 from runwire.v1.run_pb2 import Run
 
 TUTORIAL = """
@@ -75,8 +75,10 @@ def test_run_that_is_left_open_ends_as_its_script_does(
     done = script(text, wait=False)
     assert done.returncode == code, done.stdout
     run_id = only_run(client).run_id
-    # Its uploader outlives the script.
-    eventually(lambda: client.runs.get(run_id).state == state, "the run ends as its script did")
+    deadline = time.monotonic() + 60  # its uploader outlives the script
+    while client.runs.get(run_id).state != state and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert client.runs.get(run_id).state == state
 
 
 def test_what_a_script_logged_is_there_though_it_ended_at_once(client: runwire.Client) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import gzip
 import os
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from memory import holds_less_than
 from runwire import RunwireError, _artifact_chunk
 from runwire.v1.artifact_pb2 import CODEC_GZIP, CODEC_ZSTD, Chunk
 from runwire_server.blobs import BlobStore, blob_key, chunks, open_blobs, s3
@@ -137,8 +137,8 @@ def test_own_segment_becomes_the_blob(store: BlobStore) -> None:
 def test_writing_and_reading_keep_few_bytes_in_memory(tmp_path: Path) -> None:
     store = open_blobs(str(tmp_path / "blobs"))
     block = os.urandom(MIB)
-    tracemalloc.start()
-    try:
+
+    def write_and_read() -> None:
         writer = store.begin_segment("u1", "a")
         for _ in range(64):
             writer.write(block)
@@ -147,9 +147,10 @@ def test_writing_and_reading_keep_few_bytes_in_memory(tmp_path: Path) -> None:
         store.assemble(store.pieces("u1", "a", size), "blobs/whole", take=False)
         for _ in store.stream("blobs/whole", 0, size):
             pass
-        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
-    finally:
-        tracemalloc.stop()
+        store.drop_upload("u1")
+        store.delete("blobs/whole")
+
+    holds_less_than(8 * MIB, write_and_read)
 
 
 # S3 ---------------------------------------------------------------------------
@@ -333,14 +334,13 @@ def test_gzip_chunk_is_unpacked_and_checked_as_plain_bytes() -> None:
 
 @pytest.mark.parametrize("plain_size", [0, 10, 1000])
 def test_gzip_bomb_is_refused_before_it_grows(plain_size: int) -> None:
-    bomb = gzip.compress(bytes(256 * MIB))
-    tracemalloc.start()
-    try:
+    bomb = Chunk(data=gzip.compress(bytes(256 * MIB)), codec=CODEC_GZIP, plain_size=plain_size)
+
+    def decode() -> None:
         with pytest.raises(FieldInvalid):
-            chunks.decode(Chunk(data=bomb, codec=CODEC_GZIP, plain_size=plain_size), MIB)
-        assert tracemalloc.get_traced_memory()[1] < MIB
-    finally:
-        tracemalloc.stop()
+            chunks.decode(bomb, MIB)
+
+    holds_less_than(MIB, decode)
 
 
 def test_chunk_that_lies_about_its_size_is_refused() -> None:
@@ -394,13 +394,14 @@ def test_zstd_bomb_is_never_blown_up(write_size: bool) -> None:
     del whole
     for plain_size in (0, 1000, 3 * MIB):
         chunk = Chunk(codec=CODEC_ZSTD, plain_size=plain_size, data=bomb)
-        tracemalloc.start()
-        with pytest.raises((FieldInvalid, ChecksumMismatch)):
-            chunks.decode(chunk, 4 * MIB)
-        with pytest.raises(RunwireError):
-            _artifact_chunk.check(chunk, 0)
-        assert tracemalloc.get_traced_memory()[1] < 16 * MIB
-        tracemalloc.stop()
+
+        def take(chunk: Chunk = chunk) -> None:
+            with pytest.raises((FieldInvalid, ChecksumMismatch)):
+                chunks.decode(chunk, 4 * MIB)
+            with pytest.raises(RunwireError):
+                _artifact_chunk.check(chunk, 0)
+
+        holds_less_than(16 * MIB, take)
     with pytest.raises(TooLarge):
         chunks.decode(Chunk(codec=CODEC_ZSTD, plain_size=256 * MIB, data=bomb), 4 * MIB)
     with pytest.raises(RunwireError):

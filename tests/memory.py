@@ -1,0 +1,25 @@
+"""Memory that a test lets a call take."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+_ROUNDS = 20
+
+
+def holds_less_than(limit: int, call: Callable[[], object]) -> None:
+    """Fail where a call holds so many bytes of Python and numpy at a time.
+
+    What other threads of this process take meanwhile counts, too. So a call that seems to
+    hold too much is made again: what it takes itself, it takes each time.
+    """
+    peaks: list[int] = []
+    while not peaks or (peaks[-1] >= limit and len(peaks) < _ROUNDS):
+        tracemalloc.start()
+        try:
+            call()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[-1] < limit, f"{min(peaks)} bytes at least, in {len(peaks)} rounds"

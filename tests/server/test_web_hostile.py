@@ -15,13 +15,14 @@ from typing import Any
 
 import hypothesis
 import pytest
+from drills.processes import eventually
 from google.protobuf import json_format
 from hypothesis import strategies as st
 from memory import holds_less_than
 from runwire.v1.error_pb2 import ErrorReason
 from runwire_server.app import App
 from runwire_server.limits import LIMITS
-from runwire_server.web import edge as web_edge
+from runwire_server.web import body as web_body
 
 from server import hostile
 from server.web_client import (
@@ -216,9 +217,30 @@ def test_body_without_an_end_is_refused_when_it_is_too_large(port: int) -> None:
 
 
 def test_body_that_comes_too_slowly_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web_edge, "BODY_S", 0.2)
+    monkeypatch.setattr(web_body, "BODY_S", 0.2)
     with _sent(port, "content-length: 10\r\n") as connection:
         assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+def test_bodies_of_all_calls_together_take_no_more_than_they_may(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_body, "MAX_HELD_BYTES", 1000)
+    headers = {"content-type": "application/json"}
+
+    def refused(body: bytes) -> bool:
+        return ask(port, GET_RUN, body, headers).status == 503
+
+    small, half = b"{}", b" " * 500
+    with _sent(port, "content-length: 1000\r\n", half):
+        # As soon as they are in, there is no room for as many again, and for a small one there is.
+        eventually(lambda: refused(half + small), "the bytes of the first count")
+        error = json.loads(ask(port, GET_RUN, half + small, headers).body)
+        assert connect_error(error).info.reason == "OVERLOADED"
+        assert not refused(small)
+    eventually(lambda: not refused(half + small), "they count no more")
+    for _ in range(10):  # nor do those of calls that were answered
+        assert not refused(half + small)
 
 
 @pytest.mark.parametrize(

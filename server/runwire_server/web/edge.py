@@ -7,9 +7,8 @@ while they listen: a stream of them comes whole, and what answers in between is 
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import Any
+from contextlib import closing
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import Default
@@ -19,16 +18,14 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from runwire_server.app import SERVICE_NAMES, App
-from runwire_server.errors import Draining, FieldInvalid, Overloaded, ServiceError, Unimplemented
+from runwire_server.errors import Draining, Overloaded, ServiceError, Unimplemented
 from runwire_server.inprocess import InProcessError, InProcessServer
 from runwire_server.interceptors import CallInterceptor, Observe, kind_of, status_of, tell
 from runwire_server.pools import Pool, Pools
 from runwire_server.web import connect, grpc_web
+from runwire_server.web.body import Body, Held
 from runwire_server.web.call import HttpCall, HttpContext, send_whole
-from runwire_server.web.wire import Asked, Exchange, check_size
-
-# A body that takes longer is given up: whoever sends it so slowly holds memory of ours.
-BODY_S = 60.0
+from runwire_server.web.wire import Asked, Exchange
 
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service}/{method.name}": method
@@ -45,6 +42,7 @@ class Edge:
         self._services = InProcessServer([CallInterceptor(observe)])
         app.register(self._services)
         self._drain, self._pools, self._observe = app.drain, pools, observe
+        self._held = Held()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = _asked(scope)
@@ -53,17 +51,18 @@ class Edge:
             await _not_spoken(asked)(scope, receive, send)
             return
         start = time.perf_counter()
-        try:
-            call = await self._admitted(asked, exchange, scope, receive)
-        except ServiceError as error:
-            await send_whole(send, exchange.failure(self._refused(asked, error, start)))
-        except ClientDisconnect:
-            return
-        else:
-            await call.run(receive, send)
+        with closing(Body(receive, self._held)) as body:
+            try:
+                call = await self._admitted(asked, exchange, scope, body)
+            except ServiceError as error:
+                await send_whole(send, exchange.failure(self._refused(asked, error, start)))
+            except ClientDisconnect:
+                return
+            else:
+                await call.run(receive, send)
 
     async def _admitted(
-        self, asked: Asked, exchange: Exchange, scope: Scope, receive: Receive
+        self, asked: Asked, exchange: Exchange, scope: Scope, body: Body
     ) -> HttpCall:
         """The call, with its body read: nothing is read for one that is refused anyway."""
         method, lasts_s = asked.method, exchange.lasts_s()
@@ -72,11 +71,12 @@ class Edge:
         pool = self._pools.of(streaming=asked.is_streaming)
         self._check_room(pool)
         context = HttpContext(lasts_s, asked.metadata(), scope.get("client"))
-        body = await _body(asked, exchange, receive)
+        announced = asked.headers.get("content-length", "")
+        data = await body.read(announced, exchange.max_body_bytes)
         self._check_room(pool)  # others may have come while the body did
         handler = self._services.handler(asked.path, ())
         behavior = getattr(handler, kind_of(handler))
-        return HttpCall(asked, exchange, behavior, context, pool, body, self._refused)
+        return HttpCall(asked, exchange, behavior, context, pool, data, self._refused)
 
     def _check_room(self, pool: Pool) -> None:
         if self._drain.is_set():
@@ -106,27 +106,3 @@ def _not_spoken(asked: Asked) -> PlainTextResponse:
         return PlainTextResponse(f"only {allowed}\n", 405, {"allow": allowed})
     text = f"send one of: {ACCEPT_POST}\n"
     return PlainTextResponse(text, 415, {"accept-post": ACCEPT_POST})
-
-
-async def _body(asked: Asked, exchange: Exchange, receive: Receive) -> bytes:
-    """All of it, as far as the exchange takes it. Raises ``ClientDisconnect``."""
-    announced = asked.headers.get("content-length", "")
-    check_size(int(announced) if announced.isdigit() else 0, exchange.max_body_bytes)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_S):
-            while await _take(receive, body):
-                check_size(len(body), exchange.max_body_bytes)
-    except TimeoutError:
-        raise FieldInvalid("request", f"did not arrive within {BODY_S:.0f} s") from None
-    check_size(len(body), exchange.max_body_bytes)
-    return bytes(body)
-
-
-async def _take(receive: Receive, body: bytearray) -> bool:
-    """One more part of it. False for the last."""
-    message: Any = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnect
-    body += message.get("body", b"")
-    return bool(message.get("more_body", False))

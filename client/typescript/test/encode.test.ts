@@ -58,6 +58,19 @@ test("a batch has the bytes of the real message", () => {
   assert.deepEqual(bytes, toBinary(MetricBatchSchema, real));
 });
 
+test("sets of keys beyond many are forgotten, and keys keep their numbers", () => {
+  const shapes = new Shapes();
+  const [first, single] = [shapes.of({ a: 1, b: 2 }), shapes.ofOne("a")];
+  for (let key = 0; key < Shapes.MOST; key++) shapes.of({ a: 1, [`key/${key}`]: 1 });
+  for (const [before, now] of [
+    [first, shapes.of({ a: 1, b: 2 })],
+    [single, shapes.ofOne("a")],
+  ] as const) {
+    assert.notEqual(before, now);
+    assert.deepEqual(before.ids, now.ids);
+  }
+});
+
 test("steps are numbers or bigints, with the same bytes", () => {
   const exact = STEPS.filter((step) => Number.isSafeInteger(Number(step)));
   const numbers = batchOf(exact.map(Number)).sealed.bytes;

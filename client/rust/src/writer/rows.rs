@@ -14,6 +14,8 @@ use crate::v1::{Frame, MetricBatch, Rejection, SeriesName};
 /// Rows with more are several: a frame is dense, and must fit a batch with its names.
 const MAX_ROW_KEYS: usize = 1000;
 const MAX_ROW_NAME_BYTES: usize = 128 << 10;
+/// So many shapes are remembered: who logs another set of keys each time keeps no memory of them.
+const MAX_SHAPES: usize = 10_000;
 /// Of a batch and of a frame, beside their columns.
 const BATCH_BYTES: usize = 128;
 const FRAME_BYTES: usize = 32;
@@ -264,11 +266,22 @@ impl Rows {
         if let Some(found) = known.into_iter().find(|at| is_same(&self.shapes[*at])) {
             return found;
         }
+        if self.shapes.len() >= MAX_SHAPES {
+            self.forget_shapes();
+        }
         let at = self.shapes.len();
         let shape = self.new_shape(row, sorted, at);
         self.shapes.push(shape);
         self.by_keys.entry(hash).or_default().push(at);
         at
+    }
+
+    /// What has rows is sealed first. Keys keep their ids.
+    fn forget_shapes(&mut self) {
+        self.seal();
+        self.shapes.clear();
+        self.by_keys.clear();
+        self.last = 0;
     }
 
     fn new_shape<K: AsRef<str>>(&mut self, row: &[(K, f64)], sorted: &[usize], at: usize) -> Shape {

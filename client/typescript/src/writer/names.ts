@@ -7,7 +7,7 @@ import type { Shapes } from "./shapes.js";
 export class ToldNames {
   readonly #names: Shapes;
   readonly #ids = new Set<number>();
-  readonly #shapes = new Set<Shape>();
+  readonly #shapes = new WeakSet<Shape>();
 
   constructor(names: Shapes) {
     this.#names = names;

@@ -6,9 +6,14 @@ interface Node {
   shape: Shape | undefined;
 }
 
-/** Every set of keys that a writer has met, and the number of each key. */
+const newNode = (): Node => ({ next: new Map(), shape: undefined });
+
+/** The sets of keys that a writer has met, and the number of each key. */
 export class Shapes {
-  readonly #root: Node = { next: new Map(), shape: undefined };
+  /** So many sets are remembered: who logs another one each time keeps no memory of them. */
+  static readonly MOST = 10_000;
+  #made = 0;
+  #root = newNode();
   readonly #single = new Map<string, Shape>();
   readonly #ids = new Map<string, number>();
   readonly #keys: string[] = [""];
@@ -18,7 +23,7 @@ export class Shapes {
     let node = this.#root;
     for (const key in values) {
       let next = node.next.get(key);
-      if (next === undefined) node.next.set(key, (next = { next: new Map(), shape: undefined }));
+      if (next === undefined) node.next.set(key, (next = newNode()));
       node = next;
     }
     return (node.shape ??= this.#make(Object.keys(values)));
@@ -37,10 +42,17 @@ export class Shapes {
   }
 
   #make(keys: readonly string[]): Shape {
+    if (++this.#made > Shapes.MOST) this.#forget();
     return new Shape(
       keys,
       keys.map((key) => this.#id(key)),
     );
+  }
+
+  #forget(): void {
+    this.#made = 0;
+    this.#root = newNode();
+    this.#single.clear();
   }
 
   #id(key: string): number {

@@ -84,6 +84,20 @@ fn alternating_sets_of_keys_each_have_their_frame() {
 }
 
 #[test]
+fn sets_of_keys_beyond_many_are_forgotten_and_keys_keep_their_ids() {
+    let mut rows = rows();
+    let mut logged = 0;
+    for step in 0..3 * MAX_SHAPES as i64 {
+        let other = format!("key/{}", step % (MAX_SHAPES as i64 + 7));
+        rows.push([("a", 1.0), (&*other, 2.0)].into_iter(), step, 0);
+        logged += 2;
+        assert!(rows.shapes.len() <= MAX_SHAPES);
+    }
+    assert_eq!(rows.ids.len(), MAX_SHAPES + 8);
+    assert_eq!(points(&mut rows).len(), logged);
+}
+
+#[test]
 fn key_that_comes_twice_has_its_later_value() {
     let mut rows = rows();
     rows.push([("a", 1.0), ("b", 2.0), ("a", 3.0)].into_iter(), 7, 0);

@@ -88,9 +88,13 @@ final class Caller {
 
   /**
    * A call that is not held back by how long the server was away: gRPC would try to connect once in
-   * two minutes after a long outage, and ours wait between their attempts themselves.
+   * two minutes after a long outage, and ours wait between their attempts themselves. Throws where
+   * the client is closed: gRPC has no thread then that would tell how the call ended.
    */
   <Q, R> ClientCall<Q, R> open(MethodDescriptor<Q, R> method, CallOptions options) {
+    if (isClosed()) {
+      throw closed();
+    }
     if (channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE) {
       channel.resetConnectBackoff();
     }
@@ -137,10 +141,19 @@ final class Caller {
           });
     }
 
+    /** Whatever happens, there will be an answer: nobody hears what a timer's thread throws. */
     void begin() {
       if (answer.isDone()) {
         return;
       }
+      try {
+        attempt();
+      } catch (RuntimeException refused) {
+        answer.completeExceptionally(isClosed() ? closed() : Errors.of(refused));
+      }
+    }
+
+    private void attempt() {
       long left = Math.max(1_000_000, deadline - System.nanoTime());
       call = open(method, CallOptions.DEFAULT.withDeadlineAfter(left, TimeUnit.NANOSECONDS));
       call.start(new Listener(), new Metadata());

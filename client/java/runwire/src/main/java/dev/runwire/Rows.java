@@ -169,6 +169,7 @@ final class Rows {
   static final class Names {
     private static final int FRAME_BYTES = 40;
     private static final int NAME_BYTES = 16;
+    static final int MOST_ROWS = 10_000;
 
     private final long mostPartBytes;
     private final Map<String, Integer> ids = new HashMap<>();
@@ -235,6 +236,7 @@ final class Rows {
     /** Throws for a key that would damage a whole batch. */
     Row row(Map<String, ?> values) {
       if (!last.is(values)) {
+        forgetTooMany();
         List<String> keys = List.copyOf(values.keySet());
         last = rows.computeIfAbsent(keys, this::made);
       }
@@ -243,9 +245,18 @@ final class Rows {
 
     Row row(String key) {
       if (lastSingle.keys.length == 0 || !lastSingle.keys[0].equals(key)) {
+        forgetTooMany();
         lastSingle = singles.computeIfAbsent(key, one -> made(List.of(one)));
       }
       return lastSingle;
+    }
+
+    /** Who logs another set of keys each time keeps no memory of them. */
+    private void forgetTooMany() {
+      if (rows.size() + singles.size() >= MOST_ROWS) {
+        rows.clear();
+        singles.clear();
+      }
     }
 
     private Row made(List<String> keys) {

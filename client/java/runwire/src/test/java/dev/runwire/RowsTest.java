@@ -2,6 +2,7 @@ package dev.runwire;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -55,6 +56,23 @@ class RowsTest {
     assertEquals(number, batch.getSeries(0).getId());
     assertEquals(1, batch.getSeriesCount());
     assertEquals(2.0, batch.getFrames(0).getValues(0));
+  }
+
+  @Test
+  void setsOfKeysBeyondManyAreForgottenAndKeysKeepTheirNumbers() {
+    Rows rows = new Rows();
+    Rows.Names.Row first = names.row("first");
+    add(rows, "first", 1, 1, 1);
+    for (int key = 0; key < Rows.Names.MOST_ROWS; key++) {
+      add(rows, "key" + key, key, key, key);
+    }
+    add(rows, "first", 2, 2, 2);
+    assertNotSame(first, names.row("first"));
+    MetricBatch batch = rows.seal(1);
+    assertEquals(Rows.Names.MOST_ROWS + 1, batch.getSeriesCount());
+    assertEquals(
+        batch.getFrames(0).getSeriesList(),
+        batch.getFrames(batch.getFramesCount() - 1).getSeriesList());
   }
 
   @Test

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "runwire/v1/metric_service.pb.h"
@@ -13,8 +14,8 @@ namespace runwire {
 // it never changes.
 struct Batch {
   v1::StreamBatchesRequest request;
-  std::vector<Shape*> shapes;  // of its frames
-  std::size_t bytes = 0;       // on the wire, at most
+  std::vector<std::shared_ptr<Shape>> shapes;  // of its frames
+  std::size_t bytes = 0;                       // on the wire, at most
   std::int64_t points = 0;
 
   const v1::MetricBatch& message() const { return request.batch(); }

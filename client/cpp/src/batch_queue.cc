@@ -76,7 +76,8 @@ void BatchQueue::add(const Value* values, std::size_t count, std::int64_t step,
 
 void BatchQueue::add_row(Guard& guard, const Value* values, std::size_t count, std::int64_t step,
                          std::int64_t time_micros) {
-  Shape& shape = shapes_.find(values, count);
+  const auto found = shapes_.find(values, count);  // kept, as others log while this one waits
+  Shape& shape = *found;
   refuse_if_ended();
   if (!make_room(guard, OpenBatch::cost(shape))) return drop(static_cast<std::int64_t>(count));
   const std::size_t bytes = open_.batch().bytes;
@@ -287,7 +288,7 @@ void BatchQueue::declare(const Guard& /*locked*/, Batch& batch, std::uint64_t st
   batch.request.clear_series();
   known.resize(std::max(known.size(), shapes_.size() + 1));
   for (const auto& name : batch.message().series()) known[name.id()] = true;
-  for (Shape* const shape : batch.shapes) {
+  for (const auto& shape : batch.shapes) {
     if (std::exchange(shape->known_on, stream) == stream) continue;
     for (const auto id : shape->ids) {
       if (known[id]) continue;

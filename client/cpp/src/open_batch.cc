@@ -20,7 +20,7 @@ void OpenBatch::begin_frame(Shape& shape) {
   declare(shape);
   shape.frame = message().add_frames();
   shape.frame->mutable_series()->Add(shape.ids.begin(), shape.ids.end());
-  batch_->shapes.push_back(&shape);
+  batch_->shapes.push_back(shape.shared_from_this());
 }
 
 void OpenBatch::declare(const Shape& shape) {
@@ -52,7 +52,7 @@ void OpenBatch::add_tag(const std::string& key, const std::string& value) {
 
 std::unique_ptr<Batch> OpenBatch::seal(std::int64_t sequence) {
   message().set_sequence(sequence);
-  for (Shape* const shape : batch_->shapes) shape->frame = nullptr;
+  for (const auto& shape : batch_->shapes) shape->frame = nullptr;
   return std::exchange(batch_, std::make_unique<Batch>());
 }
 

@@ -41,25 +41,30 @@ void check(const Value* values, std::size_t count) {
 
 }  // namespace
 
-Shape& Shapes::look_up(const Value* values, std::size_t count) {
+std::shared_ptr<Shape> Shapes::look_up(const Value* values, std::size_t count) {
   const std::size_t hash = hash_of(values, count);
   const auto [first, end] = by_hash_.equal_range(hash);
-  Shape* found = nullptr;
+  std::shared_ptr<Shape> found;
   for (auto one = first; one != end && found == nullptr; ++one) {
     if (one->second->is(values, count)) found = one->second;
   }
   if (found == nullptr) {
-    found = &make(values, count);
+    found = make(values, count);
+    if (by_hash_.size() >= kMost) {
+      by_hash_.clear();
+      last_ = nullptr;
+    }
     by_hash_.emplace(hash, found);
   }
-  if (last_ != nullptr) last_->successor = found;
-  last_ = found;
-  return *found;
+  if (last_ != nullptr) last_->successor = found.get();
+  last_ = found.get();
+  return found;
 }
 
-Shape& Shapes::make(const Value* values, std::size_t count) {
+std::shared_ptr<Shape> Shapes::make(const Value* values, std::size_t count) {
   check(values, count);
-  Shape& made = shapes_.emplace_back();
+  auto shape = std::make_shared<Shape>();
+  Shape& made = *shape;
   made.row_bytes = 16 + 8 * count;
   made.frame_bytes = kFrameOverhead;
   for (std::size_t i = 0; i < count; ++i) {
@@ -68,7 +73,7 @@ Shape& Shapes::make(const Value* values, std::size_t count) {
     made.frame_bytes += kIdBytes + kNameOverhead + made.keys.back().size();
   }
   made.successor = &made;
-  return made;
+  return shape;
 }
 
 std::uint32_t Shapes::id_of(const std::string& key) {

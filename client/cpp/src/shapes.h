@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,13 +16,13 @@ namespace runwire {
 using Value = std::pair<std::string_view, double>;
 
 // One key set, in the order of a call.
-struct Shape {
+struct Shape : std::enable_shared_from_this<Shape> {
   std::vector<std::string> keys;
   std::vector<std::uint32_t> ids;
   // Of one row on the wire, and of what a frame of it takes besides: its names and lengths.
   std::size_t row_bytes = 0;
   std::size_t frame_bytes = 0;
-  // The one that was logged after it last time.
+  // The one that was logged after it last time, of those that are remembered.
   Shape* successor = nullptr;
   // Its frame in the open batch, where it has one.
   v1::Frame* frame = nullptr;
@@ -41,12 +41,16 @@ struct Shape {
 // Not safe for threads.
 class Shapes {
  public:
+  // So many are remembered: who logs another set of keys each time keeps no memory of them. One
+  // that a batch or a call still has lives on.
+  static constexpr std::size_t kMost = 10'000;
+
   // Throws Error for keys that can never be right: empty, too long, no UTF-8, twice in a call.
-  Shape& find(const Value* values, std::size_t count) {
+  std::shared_ptr<Shape> find(const Value* values, std::size_t count) {
     Shape* const guess = last_ == nullptr ? nullptr : last_->successor;
     if (guess != nullptr && guess->is(values, count)) {
       last_ = guess;
-      return *guess;
+      return guess->shared_from_this();
     }
     return look_up(values, count);
   }
@@ -56,13 +60,12 @@ class Shapes {
   std::size_t size() const { return names_.size(); }
 
  private:
-  Shape& look_up(const Value* values, std::size_t count);
-  Shape& make(const Value* values, std::size_t count);
+  std::shared_ptr<Shape> look_up(const Value* values, std::size_t count);
+  std::shared_ptr<Shape> make(const Value* values, std::size_t count);
   std::uint32_t id_of(const std::string& key);
 
   Shape* last_ = nullptr;
-  std::deque<Shape> shapes_;
-  std::unordered_multimap<std::size_t, Shape*> by_hash_;
+  std::unordered_multimap<std::size_t, std::shared_ptr<Shape>> by_hash_;
   std::unordered_map<std::string, std::uint32_t> ids_;
   std::vector<const std::string*> names_;
 };

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "runwire/error.h"
 
@@ -10,7 +12,7 @@ namespace runwire {
 namespace {
 
 Shape& find(Shapes& shapes, const std::vector<Value>& values) {
-  return shapes.find(values.data(), values.size());
+  return *shapes.find(values.data(), values.size());
 }
 
 TEST(Shapes, TheSameKeysAreTheSameShape) {
@@ -34,6 +36,16 @@ TEST(Shapes, AreFoundAmongManyInAnyOrder) {
     EXPECT_EQ(&find(shapes, {{"key/" + std::to_string(place), 0}}),
               made[static_cast<std::size_t>(place)]);
   }
+}
+
+TEST(Shapes, BeyondManyAreForgottenAndKeysKeepTheirNumbers) {
+  Shapes shapes;
+  const std::weak_ptr<Shape> first = find(shapes, {{"a", 1}, {"b", 2}}).weak_from_this();
+  const std::shared_ptr<Shape> held = find(shapes, {{"b", 1}}).shared_from_this();
+  for (std::size_t i = 0; i < Shapes::kMost; ++i) find(shapes, {{"key/" + std::to_string(i), 0}});
+  EXPECT_TRUE(first.expired());
+  EXPECT_EQ(held->keys, std::vector<std::string>{"b"});
+  EXPECT_EQ(find(shapes, {{"a", 1}, {"b", 2}}).ids, (std::vector<std::uint32_t>{1, 2}));
 }
 
 TEST(Shapes, KeysThatCanNeverBeRightAreRefused) {

@@ -280,6 +280,9 @@ test("keys and values that fit no batch are refused at once, with all of their c
   assert.throws(() => writer.logMetric(key, 1), refused("key"));
   assert.throws(() => writer.logParams({ lr: "0.1", [key]: "" }), refused("key"));
   assert.throws(() => writer.logTags({ team: "nlp", note: value }), refused("value"));
+  const half = "\ud83c"; // no UTF-8 has it
+  assert.throws(() => writer.log({ loss: 1, [`loss/${half}`]: 1 }), refused("key"));
+  assert.throws(() => writer.logParams({ lr: half }), refused("value"));
   await writer.logTags({ [key.slice(1)]: value.slice(1) });
   await writer.flush();
   assert.deepEqual([batches.points.size, batches.params], [0, {}]);

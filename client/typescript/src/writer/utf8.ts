@@ -4,6 +4,8 @@ import { invalid } from "../error.js";
 const MAX_KEY_BYTES = 4096;
 const MAX_VALUE_BYTES = 256 << 10;
 const encoder = new TextEncoder();
+// UTF-8 has no form of it: an encoder would write another character in silence.
+const HALF_A_PAIR = /\p{Surrogate}/u;
 
 /** Throws INVALID_ARGUMENT for a key that no batch is to carry. */
 export function checkKey(key: string): void {
@@ -21,6 +23,9 @@ export function utf8Bytes(text: string): number {
 }
 
 function checkBytes(field: string, key: string, text: string, most: number): void {
+  if (HALF_A_PAIR.test(text)) {
+    throw invalid(field, `of ${JSON.stringify(key.slice(0, 80))}: half of a surrogate pair`);
+  }
   if (3 * text.length <= most) return; // a code unit has three bytes at most
   if (text.length <= most && utf8Bytes(text) <= most) return;
   throw invalid(field, `of ${JSON.stringify(key.slice(0, 80))}: at most ${most} bytes of UTF-8`);

@@ -223,7 +223,9 @@ KILLED = """
 import os, sys, threading
 sys.path[:0] = {path!r}
 from server.test_group import adding, together
+from runwire_server.store import group
 from runwire_server.store.database import Database
+group.MAX_S = 60.0
 db = Database({url!r})
 with db.write() as tx:
     adding(1)(tx)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,11 +205,41 @@ def test_upload_under_way_is_not_taken_by_another_sender_of_the_same_bytes(
     alive = service.UploadBlob(iter([opening(blob=blob_of(data)), *chunks_of(data)]))
     upload_id = next(alive).opened.upload_id
     assert next(alive).progress.committed_size == 8 * MIB
-    monkeypatch.setattr(upload_call, "pause", lambda _: next(alive))
+    looks = itertools.count()
+
+    def pass_by(_: float) -> None:
+        """All the time it writes down that it lives."""
+        with db.write() as tx:
+            tx.execute(sa.update(uploads).values(expire_time=uploads.c.expire_time + 1))
+        assert next(looks) <= upload_call.DYING_LOOKS
+
+    monkeypatch.setattr(upload_call, "pause", pass_by)
     (other, *_) = upload(service, opening(blob=blob_of(data)))
     assert other.opened.upload_id != upload_id
     assert other.opened.committed_size == 0
     assert list(alive)[-1].progress.committed_size == len(data)
+
+
+def test_upload_of_a_dying_client_is_waited_for_and_gone_on_with(
+    service: ArtifactServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had come before it died is still acknowledged, which is no sign of life."""
+    data = os.urandom(18 * MIB)
+    dying = service.UploadBlob(iter([opening(blob=blob_of(data)), *chunks_of(data)]))
+    upload_id = next(dying).opened.upload_id
+    assert next(dying).progress.committed_size == 8 * MIB
+    acknowledged = [8 * MIB]
+
+    def die(_: float) -> None:
+        answer = next(dying, None)
+        if answer is not None:
+            acknowledged.append(answer.progress.committed_size)
+
+    monkeypatch.setattr(upload_call, "pause", die)
+    (heir, *_) = upload(service, opening(blob=blob_of(data)))
+    assert len(acknowledged) > 1
+    assert heir.opened.upload_id == upload_id
+    assert heir.opened.committed_size == acknowledged[-1]
 
 
 def test_upload_of_a_dead_server_is_waited_for_and_gone_on_with(

@@ -36,8 +36,9 @@ from runwire_server.store.upload import Upload
 # transaction. However fast they come, no more than so many wait for one.
 PROGRESS_BYTES, PROGRESS_S = 8 << 20, 0.2
 MOST_PROGRESS_BYTES = 64 << 20
-# Between two looks at whether the holder of an upload lives.
-LOOK_S = 0.25
+# Between two looks at whether the holder of an upload lives. One whose client has just died may
+# write down what had arrived before: what is seen in the first looks says nothing.
+LOOK_S, DYING_LOOKS = 0.25, 8
 pause = time.sleep
 
 
@@ -263,9 +264,9 @@ def _answers(
 def _wait_for_the_dead(db: Database, opening: UploadBlobRequest.Open) -> None:
     """Where an upload of the same bytes has a holder, wait to see whether it lives.
 
-    One that does shows it within seconds, and both go on beside each other. One whose server
-    was killed does not, until its upload is free: then the caller takes that over, in place of
-    sending again what was acknowledged.
+    One that does shows it within seconds, and both go on beside each other. One whose client or
+    server was killed does not, until its upload is free: then the caller takes that over, in
+    place of sending again what was acknowledged.
     """
     workspace = workspace_of(opening.workspace)
 
@@ -273,9 +274,14 @@ def _wait_for_the_dead(db: Database, opening: UploadBlobRequest.Open) -> None:
         with db.read() as tx:
             return upload.held(tx, workspace, opening.blob.digest)
 
-    first = held()
-    while first and held() == first:
+    before, looks = held(), 0
+    while before:
         pause(LOOK_S)
+        looks += 1
+        now = held()
+        if before.keys() - now.keys() or (looks > DYING_LOOKS and now != before):
+            return
+        before = now
 
 
 def _open(

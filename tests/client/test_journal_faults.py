@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -366,7 +367,9 @@ def test_a_child_without_room_asks_again_at_intervals_only(
         asked.append(moment)
         raise NO_SPACE
 
-    monkeypatch.setattr("runwire._journal.time.monotonic", lambda: moment)
+    # The clock of this module alone: event loops of other tests would sleep for hours by it.
+    clock = SimpleNamespace(monotonic=lambda: moment)
+    monkeypatch.setattr("runwire._journal.time", clock)
     monkeypatch.setattr("runwire._journal.Journal.open", fail)
     while moment < 1300.0:
         run.log_metrics({"loss": 1.0}, 1)

@@ -15,11 +15,13 @@ def holds_less_than(limit: int, call: Callable[[], object]) -> None:
     hold too much is made again: what it takes itself, it takes each time.
     """
     peaks: list[int] = []
-    while not peaks or (peaks[-1] >= limit and len(peaks) < _ROUNDS):
+    for _ in range(_ROUNDS):
         tracemalloc.start()
         try:
             call()
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()
-    assert peaks[-1] < limit, f"{min(peaks)} bytes at least, in {len(peaks)} rounds"
+        if peaks[-1] < limit:
+            return
+    raise AssertionError(f"{min(peaks)} bytes at least, in {_ROUNDS} rounds")

@@ -23,7 +23,7 @@ from runwire_server.limits import LIMITS
 from runwire_server.services import upload as upload_call
 from runwire_server.services.artifact import ArtifactService
 from runwire_server.store.database import Database
-from runwire_server.store.tables import runs
+from runwire_server.store.tables import runs, uploads
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -58,6 +58,12 @@ def often_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
     """After each 8 MiB, however fast they come, and however slow the disk."""
     monkeypatch.setattr(upload_call, "PROGRESS_S", 0.0)
     monkeypatch.setattr(_FileSegment, "flush", _FileSegment.sync)
+
+
+def pass_by(db: Database, micros: int) -> None:
+    """Of all uploads, as if so much time had passed since their holders were heard."""
+    with db.write() as tx:
+        tx.execute(sa.update(uploads).values(expire_time=uploads.c.expire_time - micros))
 
 
 def add_run(db: Database, **columns: object) -> str:

@@ -14,9 +14,7 @@ import sqlalchemy as sa
 from google.rpc import error_details_pb2, status_pb2
 from runwire.v1 import artifact_service_pb2 as pb
 from runwire.v1.artifact_pb2 import Artifact, ArtifactOwner, Blob, Chunk, ModelVersionKey
-from runwire.v1.artifact_service_pb2_grpc import (
-    ArtifactServiceStub,
-)
+from runwire.v1.artifact_service_pb2_grpc import ArtifactServiceStub
 from runwire.v1.registry_service_pb2 import CreateModelVersionRequest
 from runwire_server.blobs import open_blobs
 from runwire_server.limits import LIMITS
@@ -33,6 +31,7 @@ from .artifacts import (
     blob_of,
     digest_of,
     often_acknowledged,
+    pass_by,
     serve,
     service,
     store,
@@ -207,13 +206,12 @@ def test_upload_under_way_is_not_taken_by_another_sender_of_the_same_bytes(
     assert next(alive).progress.committed_size == 8 * MIB
     looks = itertools.count()
 
-    def pass_by(_: float) -> None:
-        """All the time it writes down that it lives."""
-        with db.write() as tx:
-            tx.execute(sa.update(uploads).values(expire_time=uploads.c.expire_time + 1))
+    def live(_: float) -> None:
+        """All the time it writes down that it does."""
+        pass_by(db, -1)
         assert next(looks) <= upload_call.DYING_LOOKS
 
-    monkeypatch.setattr(upload_call, "pause", pass_by)
+    monkeypatch.setattr(upload_call, "pause", live)
     (other, *_) = upload(service, opening(blob=blob_of(data)))
     assert other.opened.upload_id != upload_id
     assert other.opened.committed_size == 0
@@ -250,12 +248,7 @@ def test_upload_of_a_dead_server_is_waited_for_and_gone_on_with(
     upload_id = next(dead).opened.upload_id
     assert next(dead).progress.committed_size == 8 * MIB
 
-    def pass_by(_: float) -> None:
-        with db.write() as tx:
-            passed = uploads.c.expire_time - upload_rows.IDLE_MICROS
-            tx.execute(sa.update(uploads).values(expire_time=passed))
-
-    monkeypatch.setattr(upload_call, "pause", pass_by)
+    monkeypatch.setattr(upload_call, "pause", lambda _: pass_by(db, upload_rows.IDLE_MICROS))
     (heir, *_) = upload(service, opening(blob=blob_of(data)))
     assert heir.opened.upload_id == upload_id
     assert heir.opened.committed_size == 8 * MIB

@@ -7,6 +7,7 @@ import errno
 import gzip
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ from runwire_server.errors import (
     Unimplemented,
 )
 
+from server.artifacts import store
+
+__all__ = ["store"]
+
 MIB = 1 << 20
 
 
@@ -43,11 +48,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         server = request.getfixturevalue("s3")
         with server.bucket() as bucket:
             yield bucket
-
-
-@pytest.fixture
-def store(url: str) -> BlobStore:
-    return open_blobs(url)
 
 
 def read(store: BlobStore, key: str, offset: int = 0, size: int | None = None) -> bytes:
@@ -392,16 +392,16 @@ def test_zstd_bomb_is_never_blown_up(write_size: bool) -> None:
     whole = bytes(256 * MIB)
     bomb = zstandard.ZstdCompressor(write_content_size=write_size).compress(whole)
     del whole
+
+    def take(chunk: Chunk) -> None:
+        with pytest.raises((FieldInvalid, ChecksumMismatch)):
+            chunks.decode(chunk, 4 * MIB)
+        with pytest.raises(RunwireError):
+            _artifact_chunk.check(chunk, 0)
+
     for plain_size in (0, 1000, 3 * MIB):
         chunk = Chunk(codec=CODEC_ZSTD, plain_size=plain_size, data=bomb)
-
-        def take(chunk: Chunk = chunk) -> None:
-            with pytest.raises((FieldInvalid, ChecksumMismatch)):
-                chunks.decode(chunk, 4 * MIB)
-            with pytest.raises(RunwireError):
-                _artifact_chunk.check(chunk, 0)
-
-        holds_less_than(16 * MIB, take)
+        holds_less_than(16 * MIB, partial(take, chunk))
     with pytest.raises(TooLarge):
         chunks.decode(Chunk(codec=CODEC_ZSTD, plain_size=256 * MIB, data=bomb), 4 * MIB)
     with pytest.raises(RunwireError):

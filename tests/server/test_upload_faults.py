@@ -14,7 +14,6 @@ from typing import Any
 import grpc
 import pytest
 import runwire
-import sqlalchemy as sa
 from runwire import _artifact_patience
 from runwire.v1 import artifact_service_pb2 as pb
 from runwire.v1.artifact_pb2 import Blob
@@ -27,12 +26,12 @@ from runwire_server.retry import ConnectionLost
 from runwire_server.services import upload as upload_call
 from runwire_server.store import upload as upload_rows
 from runwire_server.store.database import Database, Transaction
-from runwire_server.store.tables import uploads
 
 from server.artifacts import (
     blob_of,
     digest_of,
     often_acknowledged,
+    pass_by,
     serve,
     service,
     store,
@@ -61,11 +60,6 @@ def begin(service: ArtifactServiceStub, declared: Blob, sent: bytes) -> str:
     upload_id = next(answers).opened.upload_id
     list(answers)
     return upload_id
-
-
-def pass_by(db: Database, micros: int) -> None:
-    with db.write() as tx:
-        tx.execute(sa.update(uploads).values(expire_time=uploads.c.expire_time - micros))
 
 
 # Crashes ------------------------------------------------------------------------

@@ -29,8 +29,7 @@ class Body:
     """Of one call; close it when that has ended."""
 
     def __init__(self, receive: Receive, held: Held):
-        self._receive, self._held = receive, held
-        self._data = bytearray()
+        self._receive, self._held, self._size = receive, held, 0
 
     async def read(self, announced: str, max_bytes: int) -> bytes:
         """All of it. ``announced``: its size as the caller says it, or anything at all.
@@ -39,20 +38,20 @@ class Body:
         ``ClientDisconnect``.
         """
         check_size(int(announced) if announced.isdigit() else 0, max_bytes)
+        data, more = bytearray(), True
         try:
             async with asyncio.timeout(BODY_S):
-                while await self._take():
-                    check_size(len(self._data), max_bytes)
+                while more:
+                    more = await self._take(data)
+                    check_size(len(data), max_bytes)
         except TimeoutError:
             raise FieldInvalid("request", f"did not arrive within {BODY_S:.0f} s") from None
-        check_size(len(self._data), max_bytes)
-        return bytes(self._data)
+        return bytes(data)
 
     def close(self) -> None:
-        self._held.size_bytes -= len(self._data)
-        self._data = bytearray()
+        self._held.size_bytes -= self._size
 
-    async def _take(self) -> bool:
+    async def _take(self, data: bytearray) -> bool:
         """One more part of it. False for the last."""
         message: Any = await self._receive()
         if message["type"] == "http.disconnect":
@@ -61,5 +60,6 @@ class Body:
         if self._held.size_bytes + len(part) > MAX_HELD_BYTES:
             raise Overloaded(retry_after_s=1.0)
         self._held.size_bytes += len(part)
-        self._data += part
+        self._size += len(part)
+        data += part
         return bool(message.get("more_body", False))

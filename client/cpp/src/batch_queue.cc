@@ -76,10 +76,12 @@ void BatchQueue::add(const Value* values, std::size_t count, std::int64_t step,
 
 void BatchQueue::add_row(Guard& guard, const Value* values, std::size_t count, std::int64_t step,
                          std::int64_t time_micros) {
-  const auto found = shapes_.find(values, count);  // kept, as others log while this one waits
-  Shape& shape = *found;
+  Shape& shape = shapes_.find(values, count);
   refuse_if_ended();
-  if (!make_room(guard, OpenBatch::cost(shape))) return drop(static_cast<std::int64_t>(count));
+  const std::size_t cost = OpenBatch::cost(shape);
+  // Others log while this one waits, and may make shapes_ forget it.
+  const auto kept = has_room(cost) ? nullptr : shape.shared_from_this();
+  if (!make_room(guard, cost)) return drop(static_cast<std::int64_t>(count));
   const std::size_t bytes = open_.batch().bytes;
   if (bytes > 0 && bytes + OpenBatch::cost(shape) > max_batch_bytes_) seal();
   if (open_.batch().is_empty()) begun();

@@ -41,7 +41,7 @@ void check(const Value* values, std::size_t count) {
 
 }  // namespace
 
-std::shared_ptr<Shape> Shapes::look_up(const Value* values, std::size_t count) {
+Shape& Shapes::look_up(const Value* values, std::size_t count) {
   const std::size_t hash = hash_of(values, count);
   const auto [first, end] = by_hash_.equal_range(hash);
   std::shared_ptr<Shape> found;
@@ -58,7 +58,7 @@ std::shared_ptr<Shape> Shapes::look_up(const Value* values, std::size_t count) {
   }
   if (last_ != nullptr) last_->successor = found.get();
   last_ = found.get();
-  return found;
+  return *found;
 }
 
 std::shared_ptr<Shape> Shapes::make(const Value* values, std::size_t count) {

@@ -42,15 +42,15 @@ struct Shape : std::enable_shared_from_this<Shape> {
 class Shapes {
  public:
   // So many are remembered: who logs another set of keys each time keeps no memory of them. One
-  // that a batch or a call still has lives on.
+  // that somebody still shares lives on.
   static constexpr std::size_t kMost = 10'000;
 
   // Throws Error for keys that can never be right: empty, too long, no UTF-8, twice in a call.
-  std::shared_ptr<Shape> find(const Value* values, std::size_t count) {
+  Shape& find(const Value* values, std::size_t count) {
     Shape* const guess = last_ == nullptr ? nullptr : last_->successor;
     if (guess != nullptr && guess->is(values, count)) {
       last_ = guess;
-      return guess->shared_from_this();
+      return *guess;
     }
     return look_up(values, count);
   }
@@ -60,7 +60,7 @@ class Shapes {
   std::size_t size() const { return names_.size(); }
 
  private:
-  std::shared_ptr<Shape> look_up(const Value* values, std::size_t count);
+  Shape& look_up(const Value* values, std::size_t count);
   std::shared_ptr<Shape> make(const Value* values, std::size_t count);
   std::uint32_t id_of(const std::string& key);
 

@@ -12,7 +12,7 @@ namespace runwire {
 namespace {
 
 Shape& find(Shapes& shapes, const std::vector<Value>& values) {
-  return *shapes.find(values.data(), values.size());
+  return shapes.find(values.data(), values.size());
 }
 
 TEST(Shapes, TheSameKeysAreTheSameShape) {

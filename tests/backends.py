@@ -270,7 +270,7 @@ class S3:
         request = urllib.request.Request(f"{self._endpoint}/{path}", method=method)
         # No proxy of the environment stands between us and loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=30) as response:
+        with opener.open(request, timeout=120) as response:
             response.read()
 
     def close(self) -> None:

@@ -103,7 +103,7 @@ def no_thread_left(own_environment: None) -> Iterator[None]:
     yield
     for thread in set(threading.enumerate()) - before:
         if not thread.daemon:
-            thread.join(timeout=60)
+            thread.join(timeout=120)
             assert not thread.is_alive(), f"{thread} was left running"
 
 

@@ -32,7 +32,7 @@ def test_calls_by_curl(shell: str, tmp_path: Path) -> None:
             env=os.environ | {"RUNWIRE_WEB": f"http://localhost:{port}", "no_proxy": "*"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
     assert (ended.returncode, ended.stderr) == (0, "")
     created, logged, runs, error = map(json.loads, ended.stdout.splitlines())

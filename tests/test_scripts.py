@@ -29,7 +29,7 @@ def test_quickstart_trains_registers_and_shows_it_and_leaves_nothing_running(
     shown = subprocess.run(
         [sys.executable, "-m", "runwire", "--tracking-uri", str(tmp_path / "data"),
          "runs", "ls", "--experiment", "quickstart", "--json"],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
     assert shown.stdout.count('"FINISHED"') == 3
 

@@ -29,7 +29,7 @@ def fluent(server: backends.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def _series(run_id: str) -> dict[tuple[str, str], Any]:
-    assert runwire.flush(timeout=60)
+    assert runwire.flush(timeout=120)
     with runwire.Client() as client:
         return client.metrics.read(run_id)
 

@@ -80,7 +80,7 @@ class _Metrics(metric_service_pb2_grpc.MetricServiceServicer):
 
     def StreamBatches(self, requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         context.add_callback(self.release.set)
-        self.release.wait(30)
+        self.release.wait(120)
         yield from ()
 
 
@@ -92,7 +92,7 @@ class _Info(server_service_pb2_grpc.ServerServiceServicer):
 
     def GetServerInfo(self, request: Any, context: grpc.ServicerContext) -> GetServerInfoResponse:
         if self._gone:
-            self._gone.wait(60)
+            self._gone.wait(120)
         return GetServerInfoResponse(version="slow")
 
 
@@ -365,7 +365,7 @@ def test_closed_stream_is_cancelled_at_the_server() -> None:
             waiting = pool.submit(next, stream, None)
             assert not waiting.done()
             metrics.release.set()
-            assert waiting.result(timeout=60) is None
+            assert waiting.result(timeout=120) is None
 
 
 # Forks ------------------------------------------------------------------------------------
@@ -467,7 +467,7 @@ def test_fork_waits_for_calls_under_way_and_holds_new_ones_back(
     def call() -> None:
         with gate.passing():
             entered.set()
-            leave.wait(60)
+            leave.wait(120)
             order.append("call")
 
     def fork() -> None:
@@ -476,7 +476,7 @@ def test_fork_waits_for_calls_under_way_and_holds_new_ones_back(
 
     caller, forker = threading.Thread(target=call), threading.Thread(target=fork)
     caller.start()
-    entered.wait(10)
+    entered.wait(120)
     forker.start()
     leave.set()
     caller.join()

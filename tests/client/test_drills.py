@@ -135,7 +135,7 @@ def test_two_uploaders_never_serve_one_journal(tmp_path: Path) -> None:
     held = hold_lock(journal.directory / "lock")
     assert held is not None
     command = [sys.executable, "-m", "runwire._uploader", str(journal.directory)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert journal.status.generation == 0
     os.close(held)
@@ -285,7 +285,7 @@ def test_nobody_who_reads_a_trainers_output_waits_for_its_uploader(tmp_path: Pat
 
 
 def test_a_quota_that_was_reached_is_freed_by_the_uploader(tmp_path: Path) -> None:
-    small = PROCESS._replace(quota_bytes=1 << 20, block_s=30.0)
+    small = PROCESS._replace(quota_bytes=1 << 20, block_s=DEADLINE_S)
     uri, base = str(tmp_path / "data"), tmp_path / "journals"
     journal = Journal.open(base, uri, settings=small)
     run = new_run(journal)

@@ -26,7 +26,7 @@ def fluent(server: backends.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def _series(run_id: str) -> dict[tuple[str, str], Any]:
-    assert runwire.flush(timeout=60)
+    assert runwire.flush(timeout=120)
     with runwire.Client() as client:
         return client.metrics.read(run_id)
 
@@ -220,7 +220,7 @@ def test_log_call_without_a_run_starts_one() -> None:
 
 def test_finish_can_wait_for_the_server() -> None:
     run = runwire.start_run()
-    assert run.finish("FAILED", wait=True, timeout=60)
+    assert run.finish("FAILED", wait=True, timeout=120)
     with runwire.Client() as client:
         assert client.runs.get(run.run_id).state == 4
 

@@ -53,9 +53,9 @@ def test_callback_that_raises_is_logged_and_called_again(
         caplog.at_level(logging.ERROR, "runwire"),
         ModelWatcher([REFERENCE], uri=client.tracking_uri, on_change=on_change),
     ):
-        assert versions(told.get(timeout=30)) == (None, 1)
+        assert versions(told.get(timeout=120)) == (None, 1)
         publish(client)
-        assert versions(told.get(timeout=30)) == (1, 2)
+        assert versions(told.get(timeout=120)) == (1, 2)
     assert "the caller's own fault" in caplog.text
 
 
@@ -65,20 +65,20 @@ def test_changes_during_a_callback_are_told_as_one_and_not_where_they_cancel_out
 
     def on_change(change: ModelChange) -> None:
         told.put(change)
-        assert may_go_on.acquire(timeout=30)
+        assert may_go_on.acquire(timeout=120)
 
     announcer = Announcer(on_change)
     announcer.tell(meaning(1))
-    assert versions(told.get(timeout=30)) == (None, 1)
+    assert versions(told.get(timeout=120)) == (None, 1)
     for version in (2, 3, 4):
         announcer.tell(meaning(version))
     may_go_on.release()
-    assert versions(told.get(timeout=30)) == (1, 4)
+    assert versions(told.get(timeout=120)) == (1, 4)
     announcer.tell(meaning(5))
     announcer.tell(meaning(4))
     announcer.tell(meaning(4) | {"fraud@other": Fault(reason="NOT_FOUND")})
     may_go_on.release()
-    change = told.get(timeout=30)
+    change = told.get(timeout=120)
     assert change.reference == "fraud@other"
     assert isinstance(change.error, runwire.NotFoundError)
     may_go_on.release()
@@ -91,14 +91,14 @@ def test_watcher_may_be_closed_by_its_callback(client: runwire.Client) -> None:
     opened, closed = threading.Event(), threading.Event()
 
     def on_change(_change: ModelChange) -> None:
-        assert opened.wait(30)
+        assert opened.wait(120)
         models.wait_ready(30)
         models.close()
         closed.set()
 
     models = ModelWatcher([REFERENCE], uri=client.tracking_uri, on_change=on_change)
     opened.set()
-    assert closed.wait(30)
+    assert closed.wait(120)
     assert models.get(REFERENCE).version == 1
     models.close()
 
@@ -178,8 +178,8 @@ def test_child_of_a_fork_follows_by_itself(server: Any, client: runwire.Client) 
         told = context.Queue()
         child = context.Process(target=_in_child, args=(models, told))
         child.start()
-        assert told.get(timeout=30) == 1
+        assert told.get(timeout=120) == 1
         publish(client)
-        assert told.get(timeout=30) == 2
-        child.join(30)
+        assert told.get(timeout=120) == 2
+        child.join(120)
         assert child.exitcode == 0

@@ -156,7 +156,7 @@ def test_on_a_terminal_it_stays_until_q(tmp_path: Any) -> None:
             os.write(ours, b"q")
             drain = threading.Thread(target=_drain, args=(ours,), daemon=True)
             drain.start()
-            assert process.wait(30) == 0
+            assert process.wait(120) == 0
     os.close(theirs)
     assert "Traceback" not in seen
 

@@ -120,5 +120,5 @@ class RunnerProcess:
         return ok
 
     def close(self) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=120)
         assert self._process.returncode == 0

@@ -43,7 +43,7 @@ MESSAGES: dict[str, Any] = {
     "create_model": Model,
     "create_version": ModelVersion,
 }
-UNTIL_S = 30.0
+UNTIL_S = 120.0
 
 
 def scenario(name: str) -> dict[str, Any]:

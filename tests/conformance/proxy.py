@@ -31,7 +31,7 @@ class Proxy(Balancer):
         with self._moved:
             self._sent = 0
 
-    def wait_sent(self, count: int, timeout_s: float = 60) -> bool:
+    def wait_sent(self, count: int, timeout_s: float = 120) -> bool:
         """Wait until so many bytes went to the server since ``forget``."""
         with self._moved:
             return self._moved.wait_for(lambda: self._sent >= count, timeout_s)

@@ -162,7 +162,7 @@ class Runner:
             worker.join()
         return {}
 
-    def op_flush(self, writer: str, timeout_s: float = 30) -> Answer:
+    def op_flush(self, writer: str, timeout_s: float = 120) -> Answer:
         if not runwire.flush(timeout_s):
             raise runwire.DeadlineExceededError("not everything was acknowledged in time")
         return {}
@@ -176,7 +176,7 @@ class Runner:
             "error": None,
         }
 
-    def op_close_writer(self, writer: str, timeout_s: float = 30) -> Answer:
+    def op_close_writer(self, writer: str, timeout_s: float = 120) -> Answer:
         self.op_flush(writer, timeout_s)
         del self._writers[writer]
         return {}
@@ -254,7 +254,7 @@ class Runner:
         return {"watcher": name}
 
     def op_watcher_wait(
-        self, watcher: str, reference: str, version: str, timeout_s: float = 30
+        self, watcher: str, reference: str, version: str, timeout_s: float = 120
     ) -> Answer:
         return {"changes": self._watchers[watcher].wait(reference, version, timeout_s)}
 

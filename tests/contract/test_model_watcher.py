@@ -42,10 +42,10 @@ def test_watcher_knows_and_tells_what_references_mean(client: runwire.Client) ->
     publish(client)
     with watching(client, "fraud@champion", "fraud/latest") as (models, told):
         assert models.get("fraud@champion") == client.models.resolve("fraud@champion")
-        first, second = told.get(timeout=30), told.get(timeout=30)
+        first, second = told.get(timeout=120), told.get(timeout=120)
         assert {first.reference, second.reference} == {"fraud@champion", "fraud/latest"}
         client.models.set_alias("fraud", "champion", 2)
-        moved = told.get(timeout=30)
+        moved = told.get(timeout=120)
         assert (moved.reference, *versions(moved)) == ("fraud@champion", 1, 2)
         assert models.get("fraud@champion").version == 2
         assert models.connected
@@ -56,7 +56,7 @@ def test_reference_that_means_nothing_is_a_typed_error_until_it_appears(
     client: runwire.Client,
 ) -> None:
     with watching(client, "later@champion") as (models, told):
-        nothing = told.get(timeout=30)
+        nothing = told.get(timeout=120)
         assert versions(nothing) == (None, None)
         assert nothing.error is not None
         assert nothing.error.reason == "NOT_FOUND"
@@ -64,10 +64,10 @@ def test_reference_that_means_nothing_is_a_typed_error_until_it_appears(
             with pytest.raises(runwire.NotFoundError):
                 models.get("later@champion")
         publish(client, "later", "champion")
-        assert versions(told.get(timeout=30)) == (None, 1)
+        assert versions(told.get(timeout=120)) == (None, 1)
         assert models.get("later@champion").version == 1
         client.models.delete_alias("later", "champion")
-        assert versions(told.get(timeout=30)) == (1, None)
+        assert versions(told.get(timeout=120)) == (1, None)
         with pytest.raises(runwire.NotFoundError):
             models.get("later@champion")
 
@@ -76,15 +76,15 @@ def test_stage_moves_and_deletions_are_told(client: runwire.Client) -> None:
     publish(client)
     publish(client)
     with watching(client, "fraud/production") as (_, told):
-        assert versions(told.get(timeout=30)) == (None, None)
+        assert versions(told.get(timeout=120)) == (None, None)
         client.models.transition_version("fraud", 1, "production")
-        assert versions(told.get(timeout=30)) == (None, 1)
+        assert versions(told.get(timeout=120)) == (None, 1)
         client.models.transition_version("fraud", 2, "production")
-        assert versions(told.get(timeout=30)) == (1, 2)
+        assert versions(told.get(timeout=120)) == (1, 2)
         client.models.delete_version("fraud", 2)
-        assert versions(told.get(timeout=30)) == (2, 1)
+        assert versions(told.get(timeout=120)) == (2, 1)
         client.models.delete("fraud")
-        assert versions(told.get(timeout=30)) == (1, None)
+        assert versions(told.get(timeout=120)) == (1, None)
 
 
 def test_model_of_the_same_name_and_number_that_is_another_one_is_told(
@@ -92,12 +92,12 @@ def test_model_of_the_same_name_and_number_that_is_another_one_is_told(
 ) -> None:
     publish(client)
     with watching(client, "fraud/1") as (models, told):
-        old = told.get(timeout=30).now
+        old = told.get(timeout=120).now
         client.models.delete("fraud")
         publish(client)
-        change = told.get(timeout=30)
+        change = told.get(timeout=120)
         while change.now is None:
-            change = told.get(timeout=30)
+            change = told.get(timeout=120)
         assert change.now != old
         assert models.get("fraud/1") == client.models.resolve("fraud/1")
 
@@ -105,10 +105,10 @@ def test_model_of_the_same_name_and_number_that_is_another_one_is_told(
 def test_reference_to_a_name_that_was_given_up_means_nothing(client: runwire.Client) -> None:
     publish(client, "fraud", "champion")
     with watching(client, "fraud@champion", "cards@champion") as (models, told):
-        meant = {change.reference: change for change in (told.get(timeout=30) for _ in range(2))}
+        meant = {change.reference: change for change in (told.get(timeout=120) for _ in range(2))}
         assert versions(meant["fraud@champion"]) == (None, 1)
         client.models.update("fraud", new_name="cards")
-        meant = {change.reference: change for change in (told.get(timeout=30) for _ in range(2))}
+        meant = {change.reference: change for change in (told.get(timeout=120) for _ in range(2))}
         assert versions(meant["fraud@champion"]) == (1, None)
         assert versions(meant["cards@champion"]) == (None, 1)
         assert models.get("cards@champion").model == "cards"
@@ -117,18 +117,18 @@ def test_reference_to_a_name_that_was_given_up_means_nothing(client: runwire.Cli
 def test_watcher_of_the_old_name_alone_hears_of_a_new_one(client: runwire.Client) -> None:
     publish(client, "fraud", "champion")
     with watching(client, "fraud@champion") as (_, told):
-        assert versions(told.get(timeout=30)) == (None, 1)
+        assert versions(told.get(timeout=120)) == (None, 1)
         client.models.update("fraud", new_name="cards")
-        assert versions(told.get(timeout=30)) == (1, None)
+        assert versions(told.get(timeout=120)) == (1, None)
 
 
 def test_notes_are_known_but_are_no_other_version(client: runwire.Client) -> None:
     publish(client, "fraud", "champion")
     with watching(client, "fraud@champion") as (models, told):
-        told.get(timeout=30)
+        told.get(timeout=120)
         client.models.update_version("fraud", 1, description="better")
         publish(client, "fraud", "champion")
-        assert versions(told.get(timeout=30)) == (1, 2)
+        assert versions(told.get(timeout=120)) == (1, 2)
         assert models.get("fraud@champion").description == ""
 
 
@@ -145,7 +145,7 @@ def test_aliases_that_flap_leave_nobody_with_an_old_state(client: runwire.Client
         client.models.set_alias("fraud", "end", 1)
         latest: dict[str, int | None] = {}
         while latest.get("fraud@end") != 1:
-            change = told.get(timeout=30)
+            change = told.get(timeout=120)
             latest[change.reference] = versions(change)[1]
         assert [latest[reference] for reference in references] == [1, 2, 1]
         assert [models.get(reference).version for reference in references] == [1, 2, 1]
@@ -159,7 +159,7 @@ def test_answers_outlive_the_watcher_in_a_file(client: runwire.Client, tmp_path:
     assert models.get("fraud@champion") == known
     publish(client, "fraud", "champion")
     with watching(client, "fraud@champion", path=path) as (models, told):
-        while versions(told.get(timeout=30))[1] != 2:
+        while versions(told.get(timeout=120))[1] != 2:
             pass
         assert models.get("fraud@champion").version == 2
     with (

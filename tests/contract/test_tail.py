@@ -226,6 +226,6 @@ def test_a_closed_tail_ends_for_whoever_reads_it(client: runwire.Client, run_id:
     reader = threading.Thread(target=lambda: list(tail))
     reader.start()
     tail.close()
-    reader.join(10)
+    reader.join(120)
     assert not reader.is_alive()
     assert list(tail) == []

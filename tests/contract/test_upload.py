@@ -57,7 +57,7 @@ def test_upload_is_acknowledged_while_it_goes_on(client: runwire.Client) -> None
         while not told.is_set() and sent < 64 * MIB:
             sent += MIB
             yield chunk(bytes(MIB), sent - MIB)
-        assert told.wait(60)
+        assert told.wait(120)
         yield finishing(None)
 
     for answer in client.artifacts.upload_blob(requests()):
@@ -93,7 +93,7 @@ def test_upload_resumes_at_the_acknowledged_byte(client: runwire.Client) -> None
 
     def rest() -> Iterator[UploadBlobRequest]:
         yield opening(upload_id=upload_id)
-        yield from chunks(data, begin_at.get(timeout=60))
+        yield from chunks(data, begin_at.get(timeout=120))
         yield finishing(blob_of(data))
 
     resumed = client.artifacts.upload_blob(rest())

@@ -42,7 +42,7 @@ runwire.set_tracking_uri(sys.argv[1])
 with runwire.start_run(run_id=sys.argv[2]):
     for step in range(1000):
         runwire.log_metrics({f"rank/{sys.argv[3]}": 2.0 * step, "shared": float(step)}, step=step)
-print(runwire.flush(timeout=60))
+print(runwire.flush(timeout=120))
 """
 
 
@@ -135,7 +135,7 @@ def ended_well(process: subprocess.Popen[str], timeout_s: float = 120) -> list[s
     return output.splitlines()
 
 
-def eventually(find: Callable[[], T | None], what: str, timeout_s: float = 60.0) -> T:
+def eventually(find: Callable[[], T | None], what: str, timeout_s: float = 120.0) -> T:
     """What ``find`` returns once it returns something."""
     pause = threading.Event()
     for _ in range(int(timeout_s / 0.05)):

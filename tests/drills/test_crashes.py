@@ -58,7 +58,7 @@ with runwire.start_run() as run:
     for step in range(20_000):
         runwire.log_metrics({"twice": 2.0 * step}, step=step)
         if step % 5_000 == 2_500:
-            assert runwire.flush(timeout=60)
+            assert runwire.flush(timeout=120)
             for meta in Path(os.environ["RUNWIRE_DIR"]).glob("**/meta.json"):
                 for process in Path("/proc").glob("[0-9]*"):
                     try:
@@ -67,7 +67,7 @@ with runwire.start_run() as run:
                         continue
                     if b"_uploader" in command and str(meta.parent).encode() in command:
                         os.kill(int(process.name), signal.SIGKILL)
-print(runwire.flush(timeout=60))
+print(runwire.flush(timeout=120))
 """
     with server_process(backend) as server:
         server.start()
@@ -93,7 +93,7 @@ raise RuntimeError("training went wrong")
     with server_process(backend) as server:
         server.start()
         with trainer(code, server.uri) as job:
-            output, errors = job.communicate(timeout=60)
+            output, errors = job.communicate(timeout=120)
         assert job.returncode == 1
         assert "training went wrong" in errors
         with runwire.Client(server.uri) as client:
@@ -106,7 +106,7 @@ def test_nothing_runs_on_after_a_job_has_ended(backend: backends.Backend) -> Non
     with server_process(backend) as server:
         server.start()
         with trainer(code, server.uri) as job:
-            output, errors = job.communicate(timeout=60)
+            output, errors = job.communicate(timeout=120)
             assert (job.returncode, output, errors) == (0, "", "")
         eventually(lambda: not _uploaders(), "the uploader leaves")
 

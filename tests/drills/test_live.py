@@ -47,7 +47,7 @@ def test_a_tail_outlives_its_server(server_alone: ServerProcess) -> None:
             threading.Event().wait(0.05)
         begun = threading.Event()
         told = pool.submit(followed, client, run_id, begun)
-        assert begun.wait(60)
+        assert begun.wait(120)
         for end in (server.kill, server.stop):
             job.stdin.write("4000\n")
             job.stdin.flush()

@@ -79,6 +79,6 @@ def test_offline_run_arrives_with_sync_and_a_second_sync_changes_nothing(
 
 def _fed(job: object, lines: str) -> list[str]:
     """The job's output for these lines of input, to its end."""
-    output, errors = job.communicate(lines, timeout=60)  # type: ignore[attr-defined]
+    output, errors = job.communicate(lines, timeout=120)  # type: ignore[attr-defined]
     assert job.returncode == 0, errors  # type: ignore[attr-defined]
     return list(output.splitlines())

@@ -36,7 +36,7 @@ with runwire.start_run() as run:
     for pid in children:
         assert os.waitpid(pid, 0)[1] == 0
     runwire.search_experiments()
-print(runwire.flush(timeout=60))
+print(runwire.flush(timeout=120))
 """
 
 SPAWN = """
@@ -57,7 +57,7 @@ if __name__ == "__main__":
         for worker in workers:
             worker.join()
             assert worker.exitcode == 0
-    print(runwire.flush(timeout=60))
+    print(runwire.flush(timeout=120))
 """
 
 

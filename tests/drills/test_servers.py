@@ -155,7 +155,7 @@ def test_two_servers_that_sum_up_the_same_runs_count_each_point_once(pair: Pair)
             together = threading.Barrier(6)
 
             def ask(client: runwire.Client, barrier: threading.Barrier = together) -> int:
-                barrier.wait(10)
+                barrier.wait(120)
                 return len(list(client.runs.search(filter="metrics.twice > 0")))
 
             with ThreadPoolExecutor(6) as pool:

@@ -70,7 +70,7 @@ def test_watcher_goes_on_where_it_was_when_its_server_is_killed(backend: backend
             eventually(lambda: len(watcher.versions) == 3, "it hears of three")
             server.kill()
             with pytest.raises(ConnectionError):
-                following.result(30)
+                following.result(120)
             server.start()
             for _ in range(3):
                 _publish(port)

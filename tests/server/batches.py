@@ -117,7 +117,7 @@ def send(
 ) -> WriteAck:
     """Submit a batch and wait for its ack. ``names``: n1="loss" declares id 1."""
     known = {int(number[1:]): key for number, key in names.items()}
-    return engine.submit(run_id, writer_id, sent, known).result(10)
+    return engine.submit(run_id, writer_id, sent, known).result(120)
 
 
 def stored(db: Database, run_id: str) -> Run:

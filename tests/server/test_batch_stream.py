@@ -237,5 +237,5 @@ def test_cancelled_stream_ends_its_reader(stub: MetricServiceStub, run_id: str) 
     responses.cancel()
     requests.send(heartbeat={})  # what wakes it; over a socket the end of the call does
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)
+        thread.join(120)
         assert not thread.is_alive()

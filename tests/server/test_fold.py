@@ -110,7 +110,7 @@ def test_folded_points_read_as_those_that_were_never_folded(
             sequences[writer] += 1
             for run_id in (folded, plain):
                 sent = batch(sequences[writer], *frames)
-                engine.submit(run_id, writer, sent, KEYS).result(10)
+                engine.submit(run_id, writer, sent, KEYS).result(120)
             if act:
                 fold(db, folded, thorough=act == "thorough")
             if act == "trim":
@@ -134,7 +134,7 @@ def wave(sequence: int, rows: int = 100, keys: int = 3) -> Any:
 
 def write(engine: Engine, run_id: str, *sequences: int, **shape: int) -> None:
     for sequence in sequences:
-        engine.submit(run_id, "w", wave(sequence, **shape), KEYS).result(10)
+        engine.submit(run_id, "w", wave(sequence, **shape), KEYS).result(120)
 
 
 def run_of(db: Database, run_id: str) -> Any:
@@ -193,10 +193,10 @@ def test_two_servers_that_fold_a_run_fold_it_once(db: Database, run_id: str) -> 
             try:
                 while run_of(db, run_id).folded_arrival < 5:
                     mine.take(run_id)
-                    barrier.wait(30)
+                    barrier.wait(120)
                     with suppress(LeaseLost):
                         Fold(db, mine).step(run_id)
-                    barrier.wait(30)
+                    barrier.wait(120)
             except BaseException as error:
                 failures.append(error)
                 barrier.abort()
@@ -205,7 +205,7 @@ def test_two_servers_that_fold_a_run_fold_it_once(db: Database, run_id: str) -> 
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(120)
         assert failures == []
         assert exact(engine, run_id) == expected
         assert sum(points for _, points in blocks_of(db, run_id)) == 1500
@@ -260,7 +260,7 @@ def test_wide_rows_share_an_axis_and_few_parts(db: Database, engine: Engine, run
     names = {number: f"wide/{number}" for number in range(20_000)}
     for sequence in (1, 2):
         row = frame({number: [sequence * 0.5] for number in names}, [sequence])
-        engine.submit(run_id, "w", batch(sequence, row), names).result(30)
+        engine.submit(run_id, "w", batch(sequence, row), names).result(120)
     fold(db, run_id, thorough=True)
     assert [rows for rows, _ in blocks_of(db, run_id)] == [2, 2, 2]  # 8,192 keys each
     assert points(engine, run_id, "wide/19999") == [(1, 1001, 0.5), (2, 1002, 1.0)]
@@ -271,13 +271,13 @@ def test_keys_that_come_alone_are_scattered_until_they_are_many(
 ) -> None:
     names = {number: f"alone/{number}" for number in range(100)}
     single = [frame({number: [float(number)]}, [7]) for number in names]
-    engine.submit(run_id, "w", batch(1, *single), names).result(10)
+    engine.submit(run_id, "w", batch(1, *single), names).result(120)
     fold(db, run_id)
     assert blocks_of(db, run_id) == [(100, 100)]
     assert points(engine, run_id, "alone/42") == [(7, 1007, 42.0)]
     often = frame({42: [0.5] * 200}, range(200))
     for sequence in range(2, 8):
-        engine.submit(run_id, "w", batch(sequence, often), names).result(10)
+        engine.submit(run_id, "w", batch(sequence, often), names).result(120)
         fold(db, run_id)
     fold(db, run_id, thorough=True)
     assert sorted(blocks_of(db, run_id)) == [(99, 99), (1201, 1201)]
@@ -392,7 +392,7 @@ def test_what_was_folded_is_told_again_by_its_arrival(
         for number in range(30)
     ]
     for sequence, one in enumerate(sent, start=1):
-        engine.submit(run_id, "w", batch(sequence, one), names).result(10)
+        engine.submit(run_id, "w", batch(sequence, one), names).result(120)
         if sequence % 7 == 0:
             fold(db, run_id)
     fold(db, run_id, thorough=True)

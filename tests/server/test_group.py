@@ -22,7 +22,7 @@ Block = Callable[[Transaction], object]
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Database]:
-    with closing(Database(f"sqlite:///{tmp_path / 'x.db'}", pool_timeout_s=20)) as database:
+    with closing(Database(f"sqlite:///{tmp_path / 'x.db'}", pool_timeout_s=120)) as database:
         migrations.upgrade(database)
         yield database
 
@@ -248,13 +248,13 @@ def test_who_is_interrupted_while_it_waits_leaves_no_turn_behind(
     def hold() -> None:
         with small.write():
             taking.set()
-            assert leave.wait(60)
+            assert leave.wait(120)
 
     class Interrupted:
         def acquire(self, timeout: float) -> bool:
             if has_come:
                 leave.set()
-                assert comes.wait(60)
+                assert comes.wait(120)
             raise KeyboardInterrupt
 
         def release(self) -> None:
@@ -262,7 +262,7 @@ def test_who_is_interrupted_while_it_waits_leaves_no_turn_behind(
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert taking.wait(60)
+    assert taking.wait(120)
     with monkeypatch.context() as patch:
         patch.setattr(group, "_held", Interrupted)
         with pytest.raises(KeyboardInterrupt), small.write():

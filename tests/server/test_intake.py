@@ -70,8 +70,8 @@ def test_param_with_another_value_is_rejected_and_the_first_kept(db: Database, r
     first = engine.submit(run_id, "a", batch(1, params={"lr": "1", "n": "2"}), {})
     second = engine.submit(run_id, "b", batch(1, params={"lr": "9", "n": "2", "m": "3"}), {})
     engine.start()
-    assert rejected(first.result(10)) == []
-    assert rejected(second.result(10)) == [(1, "lr", 0, "PARAM_CONFLICT")]
+    assert rejected(first.result(120)) == []
+    assert rejected(second.result(120)) == [(1, "lr", 0, "PARAM_CONFLICT")]
     assert dict(stored(db, run_id).params) == {"lr": "1", "n": "2", "m": "3"}
     engine.close()
 

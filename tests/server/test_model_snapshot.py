@@ -154,7 +154,7 @@ def test_what_an_older_call_brings_does_not_hide_what_a_newer_one_has_seen(
         revision = current(tx, workspace)
         if threading.current_thread() is older:
             has_read.set()
-            assert may_end.wait(60)
+            assert may_end.wait(120)
         elif is_moved.is_set():
             may_end.set()
             older.join()
@@ -162,7 +162,7 @@ def test_what_an_older_call_brings_does_not_hide_what_a_newer_one_has_seen(
 
     monkeypatch.setattr(model_event, "current", interleaved)
     older.start()
-    assert has_read.wait(60)
+    assert has_read.wait(120)
     moved = service.SetModelAlias(model="m", alias="champion", version=2)
     is_moved.set()
     found = pb.ResolveModelsResponse.FromString(snapshot.resolve(references, ""))
@@ -221,12 +221,12 @@ def test_what_a_repeat_is_told_is_seen_before_the_first_call_ends(
     def late(change: Announcement) -> None:
         if threading.current_thread() is first:
             is_late.set()
-            assert may_end.wait(60)
+            assert may_end.wait(120)
         listen(change)
 
     db._listeners[0] = late
     first.start()
-    assert is_late.wait(60)
+    assert is_late.wait(120)
     assert move().previous_version == 1
     assert service.resolve(["m@champion"]).resolved[0].model_version.version == 1
     may_end.set()

@@ -68,7 +68,7 @@ def test_two_hundred_watchers_of_one_change_read_it_once(service: Service, db: D
         waiting = [pool.submit(one.until, "change") for one in watchers]
         queries = Queries(db)
         moved = service.SetModelAlias(model="m", alias="champion", version=2)
-        told = [one.result(60)[-1] for one in waiting]
+        told = [one.result(120)[-1] for one in waiting]
         asked = queries.count
         for one in watchers:
             one.watching.cancel()

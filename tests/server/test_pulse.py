@@ -17,19 +17,19 @@ def test_who_comes_during_a_look_is_told_of_what_it_finds() -> None:
 
     def ask(topics: Collection[str]) -> dict[str, int]:
         looks.release()
-        assert may_look.acquire(timeout=60)
+        assert may_look.acquire(timeout=120)
         return {one: state[one] for one in topics}
 
     with closing(Pulse(ask, "test-pulse")) as pulse, pulse.follow(["t"]) as first:
-        assert looks.acquire(timeout=60)
+        assert looks.acquire(timeout=120)
         may_look.release()
-        assert first.wait(60) == {"t": 5}
-        assert looks.acquire(timeout=60)  # who follows was counted, nothing is found yet
+        assert first.wait(120) == {"t": 5}
+        assert looks.acquire(timeout=120)  # who follows was counted, nothing is found yet
         with pulse.follow(["t"]) as late:
             state["t"] = 6
             may_look.release()
-            assert first.wait(60) == {"t": 6}
-            assert looks.acquire(timeout=60)
+            assert first.wait(120) == {"t": 6}
+            assert looks.acquire(timeout=120)
             assert late.wait(0) == {"t": 6}
             may_look.release(2)
 

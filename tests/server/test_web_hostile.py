@@ -261,7 +261,7 @@ def test_bodies_of_all_calls_together_take_no_more_than_they_may(
     ids=range(11),
 )
 def test_what_is_no_http_is_refused_and_the_server_lives(raw: bytes, port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as connection:
         try:
             connection.sendall(raw)
             answer = connection.recv(1000)
@@ -279,7 +279,7 @@ def test_caller_that_leaves_in_the_middle_of_its_request_is_forgotten(port: int)
 
 def _sent(port: int, headers: str, body: bytes = b"") -> socket.socket:
     """A connection on which a request has begun."""
-    opened = socket.create_connection(("127.0.0.1", port), timeout=20)
+    opened = socket.create_connection(("127.0.0.1", port), timeout=120)
     head = f"POST {GET_RUN} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     opened.sendall(f"{head}{headers}\r\n".encode() + body)
     return opened

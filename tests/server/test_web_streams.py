@@ -99,7 +99,7 @@ def test_reader_that_stops_reading_holds_some_messages_and_no_more(
             # Others are served meanwhile.
             assert BINARY.call(port, INFO, GetServerInfoRequest())
         assert stalled.fileno() == -1
-        assert endless.closed.wait(60)
+        assert endless.closed.wait(120)
 
 
 def _unread(port: int) -> socket.socket:
@@ -124,7 +124,7 @@ def test_reader_that_takes_nothing_for_long_is_given_up(
     monkeypatch.setattr(MetricService, "ReadSeries", endless)
     monkeypatch.setattr(web_call, "STALLED_S", 0.2)
     with web_port(app) as port, _unread(port):
-        assert endless.closed.wait(60)
+        assert endless.closed.wait(120)
 
 
 def test_deadline_ends_a_stream_with_its_status(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def test_deadline_ends_a_stream_with_its_status(app: App, monkeypatch: pytest.Mo
         begun.set()
         try:
             yield b""
-            release.wait(30)
+            release.wait(120)
             yield b""
         finally:
             closed.set()
@@ -149,7 +149,7 @@ def test_deadline_ends_a_stream_with_its_status(app: App, monkeypatch: pytest.Mo
         assert (flags, end["error"]["code"]) == (2, "deadline_exceeded")
         assert len(said) <= 2
         release.set()
-        assert not begun.is_set() or closed.wait(60)  # and its thread with it
+        assert not begun.is_set() or closed.wait(120)  # and its thread with it
 
 
 def test_drain_tells_streams_to_go_on_elsewhere_and_lets_calls_finish(app: App) -> None:
@@ -172,15 +172,15 @@ def test_call_under_way_gets_its_answer_while_the_server_drains(app: App) -> Non
 
     def slow() -> Any:
         entered.set()
-        app.drain.wait(30)
+        app.drain.wait(120)
         return original()
 
     app.server_service.info = slow  # type: ignore[method-assign]
     with ThreadPoolExecutor(1) as pool:
         with web_port(app) as port:
             call = pool.submit(BINARY.call, port, INFO, GetServerInfoRequest())
-            assert entered.wait(10)
-        assert call.result(10)[0] == original()
+            assert entered.wait(120)
+        assert call.result(120)[0] == original()
 
 
 def test_calls_beyond_the_pool_are_refused_with_retry_info(app: App) -> None:
@@ -189,13 +189,13 @@ def test_calls_beyond_the_pool_are_refused_with_retry_info(app: App) -> None:
 
     def wait() -> Any:
         entered.set()
-        release.wait(30)
+        release.wait(120)
         return original()
 
     app.server_service.info = wait  # type: ignore[method-assign]
     with web_port(app, unary_threads=1) as port, ThreadPoolExecutor(20) as pool:
         first = pool.submit(BINARY.call, port, INFO, GetServerInfoRequest())
-        assert entered.wait(10)
+        assert entered.wait(120)
         calls = [pool.submit(BINARY.call, port, INFO, GetServerInfoRequest()) for _ in range(12)]
         refused = eventually(lambda: [one for one in calls if one.done()], "some are refused")
         release.set()
@@ -204,8 +204,8 @@ def test_calls_beyond_the_pool_are_refused_with_retry_info(app: App) -> None:
             assert isinstance(error, WebError)
             assert error.info.reason == "OVERLOADED"
         for one in set(calls) - set(refused):
-            assert one.exception(10) is None or "too much to do" in str(one.exception())
-        assert first.result(10)
+            assert one.exception(120) is None or "too much to do" in str(one.exception())
+        assert first.result(120)
 
 
 def test_thirty_two_callers_at_once_all_get_their_own_answers(app: App) -> None:
@@ -237,7 +237,7 @@ def test_thirty_two_callers_at_once_all_get_their_own_answers(app: App) -> None:
 def test_one_connection_carries_many_calls_one_after_the_other(app: App) -> None:
     with (
         web_port(app) as port,
-        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection,
+        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection,
     ):
         opened = None
         for path, kind in ((INFO, "application/json"), (READ, "application/connect+json")) * 3:

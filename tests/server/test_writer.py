@@ -40,7 +40,7 @@ def run_id(db: Database) -> str:
 
 def outcome(future: Future[WriteAck]) -> Any:
     """The committed sequence of the ack, or the class of the error."""
-    error = future.exception(10)
+    error = future.exception(120)
     return future.result().committed_sequence if error is None else type(error)
 
 
@@ -65,13 +65,13 @@ def test_any_order_of_sends_stores_each_batch_once(db: Database, sends: list[int
         for sequence in sends:
             future = engine.submit(run_id, "w", losses(sequence, position=10 * sequence), {})
             if sequence > committed + 1:
-                error = future.exception(10)
+                error = future.exception(120)
                 assert isinstance(error, errors.SequenceGap)
                 assert error.metadata["committed_sequence"] == str(committed)
             else:
                 committed = max(committed, sequence)
-                assert future.result(10).committed_sequence == committed
-                assert future.result(10).position == 10 * committed
+                assert future.result(120).committed_sequence == committed
+                assert future.result(120).position == 10 * committed
         expected = [(n, 1000 + n, float(n)) for n in range(1, committed + 1)]
         assert points(engine, run_id) == expected
 
@@ -95,7 +95,7 @@ def test_two_engines_racing_for_one_writer_store_each_batch_once(db: Database, r
         barrier = threading.Barrier(2)
 
         def push(engine: Engine) -> None:
-            barrier.wait(10)
+            barrier.wait(120)
             sequence = 1
             while sequence <= 40:
                 try:
@@ -107,7 +107,7 @@ def test_two_engines_racing_for_one_writer_store_each_batch_once(db: Database, r
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(120)
         assert [value for _, _, value in points(one, run_id)] == list(range(1, 41))
         assert other.writer(run_id, "w") == (40, 0)
 
@@ -122,7 +122,7 @@ def test_many_writers_at_once_lose_nothing(db: Database, engine: Engine, run_id:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     expected = [(100 * w + n, float(w)) for w in range(8) for n in range(1, 11)]
     assert [(step, value) for step, _, value in points(engine, run_id)] == expected
 
@@ -340,7 +340,7 @@ def test_full_queue_refuses_with_a_delay_to_retry_after(db: Database, run_id: st
         engine.submit(run_id, "w", losses(10), {}, patience_s=0.01)
     engine.start()
     assert outcome(accepted[-1]) == 9
-    later = engine.submit(run_id, "w", losses(10), {}, patience_s=10)
+    later = engine.submit(run_id, "w", losses(10), {}, patience_s=120)
     assert outcome(later) == 10
     engine.close()
     assert not engine.advice(run_id).HasField("min_interval")

@@ -67,7 +67,7 @@ def web_port(app: App, observe: Any = None, **settings: Any) -> Iterator[int]:
 def ask(
     port: int, path: str, body: bytes | None = None, headers: Any = None, verb: str = ""
 ) -> Response:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     with closing(connection):
         connection.request(verb or ("GET" if body is None else "POST"), path, body, headers or {})
         answer = connection.getresponse()
@@ -169,7 +169,7 @@ class Stream:
     """A stream of Connect envelopes in JSON, read as it comes."""
 
     def __init__(self, port: int, path: str, request: Any = None, headers: Any = None):
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         kind = {"content-type": "application/connect+json"}
         body = frame(0, json.dumps(request or {}).encode())
         self._connection.request("POST", path, body, kind | (headers or {}))

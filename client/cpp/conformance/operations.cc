@@ -301,7 +301,7 @@ Struct Operations::write_series(const Arguments& args) {
 }
 
 Struct Operations::flush(const Arguments& args) {
-  writer(args).flush(seconds(args, "timeout_s", 30));
+  writer(args).flush(seconds(args, "timeout_s", 120));
   return {};
 }
 
@@ -315,7 +315,7 @@ Struct Operations::writer_status(const Arguments& args) {
 }
 
 Struct Operations::close_writer(const Arguments& args) {
-  writer(args).close(seconds(args, "timeout_s", 30));
+  writer(args).close(seconds(args, "timeout_s", 120));
   writers_.erase(args.text("writer"));
   return {};
 }
@@ -404,7 +404,7 @@ Struct Operations::open_watcher(const Arguments& args) {
 Struct Operations::watcher_wait(const Arguments& args) {
   return object(
       {{"changes", value(watcher(args).log->wait(args.text("reference"), args.text("version"),
-                                                 seconds(args, "timeout_s", 30)))}});
+                                                 seconds(args, "timeout_s", 120)))}});
 }
 
 Struct Operations::watcher_get(const Arguments& args) {

@@ -127,7 +127,7 @@ type watcherArgs struct {
 }
 
 func (r *runner) watcherWait(ctx context.Context, args watcherArgs) (map[string][]change, error) {
-	ctx, cancel := context.WithTimeout(ctx, seconds(args.Timeout, 30))
+	ctx, cancel := context.WithTimeout(ctx, seconds(args.Timeout, 120))
 	defer cancel()
 	for {
 		changes, told := r.watchers[args.Watcher].heard()

@@ -93,13 +93,13 @@ func (r *runner) writeSeries(ctx context.Context, args writerArgs) (none, error)
 }
 
 func (r *runner) flush(ctx context.Context, args writerArgs) (none, error) {
-	ctx, cancel := context.WithTimeout(ctx, seconds(args.Timeout, 30))
+	ctx, cancel := context.WithTimeout(ctx, seconds(args.Timeout, 120))
 	defer cancel()
 	return none{}, r.writers[args.Writer].Flush(ctx)
 }
 
 func (r *runner) closeWriter(ctx context.Context, args writerArgs) (none, error) {
-	ctx, cancel := context.WithTimeout(ctx, seconds(args.Timeout, 30))
+	ctx, cancel := context.WithTimeout(ctx, seconds(args.Timeout, 120))
 	defer cancel()
 	return none{}, r.writers[args.Writer].Close(ctx)
 }

@@ -197,7 +197,7 @@ export class Runner {
         };
         await Promise.all(Array.from({ length: threads }, (_, from) => thread(from)));
       },
-      flush: ({ writer, timeout_s = 30 }) =>
+      flush: ({ writer, timeout_s = 120 }) =>
         opened(writer).writer.flush({ timeoutMs: timeout_s * 1000 }),
       writer_status: ({ writer: name }) => {
         const { writer, rejections } = opened(name);
@@ -209,7 +209,7 @@ export class Runner {
           error: writer.error ? told(writer.error) : null,
         };
       },
-      close_writer: async ({ writer: name, timeout_s = 30 }) => {
+      close_writer: async ({ writer: name, timeout_s = 120 }) => {
         await opened(name).writer.close({ timeoutMs: timeout_s * 1000 });
         this.#writers.delete(name);
       },
@@ -279,7 +279,7 @@ export class Runner {
         this.#watchers.set(name, made);
         return { watcher: name };
       },
-      watcher_wait: async ({ watcher, reference, version, timeout_s = 30 }) => {
+      watcher_wait: async ({ watcher, reference, version, timeout_s = 120 }) => {
         const found = watched(watcher);
         const isTold = () =>
           found.changes.some((one) => one.reference === reference && one.version === version);

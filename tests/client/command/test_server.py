@@ -40,7 +40,7 @@ def test_server_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
                 assert "the server's is" in found.stdout
         finally:
             server.terminate()
-        assert server.wait(30) == 0
+        assert server.wait(120) == 0
 
 
 # Doctor and sync --------------------------------------------------------------

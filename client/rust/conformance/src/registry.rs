@@ -54,7 +54,7 @@ impl Runner {
     }
 
     pub fn watcher_wait(&self, args: Args<'_>) -> Answer {
-        let timeout = args.seconds("timeout_s", 30.0);
+        let timeout = args.seconds("timeout_s", 120.0);
         let changes =
             self.watcher(args)?
                 .wait(args.text("reference"), args.text("version"), timeout)?;

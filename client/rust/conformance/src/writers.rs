@@ -76,7 +76,7 @@ impl Runner {
 }
 
 async fn in_time(args: Args<'_>, work: impl Future<Output = runwire::Result<()>>) -> Answer {
-    match tokio::time::timeout(args.seconds("timeout_s", 30.0), work).await {
+    match tokio::time::timeout(args.seconds("timeout_s", 120.0), work).await {
         Ok(done) => done.map(|()| json!({})).map_err(Failure::from),
         Err(_) => Err(Failure::Code("DEADLINE_EXCEEDED")),
     }

@@ -245,7 +245,7 @@ final class Ops implements AutoCloseable {
   }
 
   private JsonObject flush(Args args) {
-    writer(args).flush(args.seconds("timeout_s", 30));
+    writer(args).flush(args.seconds("timeout_s", 120));
     return new JsonObject();
   }
 
@@ -261,7 +261,7 @@ final class Ops implements AutoCloseable {
 
   private JsonObject closeWriter(Args args) {
     MetricWriter writer = writers.remove(args.text("writer"));
-    writer.flush(args.seconds("timeout_s", 30));
+    writer.flush(args.seconds("timeout_s", 120));
     writer.close();
     return new JsonObject();
   }

@@ -29,7 +29,7 @@ final class Watched {
 
   synchronized JsonObject await(Args args) throws InterruptedException {
     Told due = new Told(args.text("reference"), args.text("version"));
-    long end = System.nanoTime() + args.seconds("timeout_s", 30).toNanos();
+    long end = System.nanoTime() + args.seconds("timeout_s", 120).toNanos();
     while (!changes.contains(due)) {
       long left = (end - System.nanoTime()) / 1_000_000;
       if (left <= 0) {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +75,19 @@ def test_servers_that_start_together_make_the_tables_once(tmp_path: Path) -> Non
         assert tx.execute(sa.text("SELECT count(*) FROM experiments")).scalar() == 1
     for db in databases:
         db.close()
+
+
+def test_databases_that_are_opened_at_once_are_not_mixed_up(tmp_path: Path) -> None:
+    databases = [Database(f"sqlite:///{tmp_path / name}.db") for name in "abcd"]
+    begin = threading.Barrier(len(databases))
+
+    def upgraded(db: Database) -> bool:
+        with closing(db):
+            begin.wait(120)
+            return migrations.upgrade(db) and migrations.revision(db) == migrations.HEAD
+
+    with ThreadPoolExecutor(len(databases)) as pool:
+        assert all(pool.map(upgraded, databases))
 
 
 def test_database_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 A new migration is a file in ``versions/`` that leads from the last ``HEAD`` to the
 new one; a test holds the result equal to ``tables.py``. A database that an older
 release wrote is always brought up to date; one of a newer release is refused.
+
+A migration is handed its ``op``, as two threads may open two databases at once: that of
+``from alembic import op`` is one for the whole process, and would mix them up.
 """
 
 from __future__ import annotations
@@ -41,18 +44,19 @@ def _upgrade(db: Database, to: str) -> bool:
         return False
     # Imported only when there is work: it costs a tenth of a second at every start.
     from alembic.config import Config
-    from alembic.runtime.environment import EnvironmentContext
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     script = ScriptDirectory.from_config(config)
-    steps = EnvironmentContext(config, script, fn=lambda at, _: script._upgrade_revs(to, at))
+    steps = {"fn": lambda at, _: script._upgrade_revs(to, at)}
     try:
-        with db.write_alone() as tx, steps as environment:
-            environment.configure(connection=tx.connection)
-            environment.run_migrations()
+        with db.write_alone() as tx:
+            context = MigrationContext.configure(tx.connection, opts=steps)
+            context.run_migrations(op=Operations(context))
     except CommandError as error:
         raise StorageUnavailable(
             f"the database is of a newer release of Runwire than this one ({error})"

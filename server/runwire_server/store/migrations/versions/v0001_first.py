@@ -6,13 +6,13 @@ Written once and never changed: what comes later is a migration of its own.
 import time
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0001"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "artifacts",
         sa.Column(
@@ -316,10 +316,10 @@ def upgrade() -> None:
         sa.Column("expire_time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_uploads")),
     )
-    _make_default_experiment()
+    _make_default_experiment(op)
 
 
-def _make_default_experiment() -> None:
+def _make_default_experiment(op: Operations) -> None:
     now = time.time_ns() // 1000
     op.get_bind().execute(
         sa.text(

@@ -5,7 +5,7 @@ database of the first schema has all of.
 """
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0002"
 down_revision = "0001"
@@ -13,22 +13,22 @@ down_revision = "0001"
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 
-def upgrade() -> None:
-    _add_counters()
-    _create_block_tables()
-    _number_frames()
+def upgrade(op: Operations) -> None:
+    _add_counters(op)
+    _create_block_tables(op)
+    _number_frames(op)
     op.drop_column("metric_writers", "summarized_sequence")
-    _empty_summaries()
+    _empty_summaries(op)
 
 
-def _add_counters() -> None:
+def _add_counters(op: Operations) -> None:
     for name in ("last_arrival", "summarized_arrival", "folded_arrival"):
         op.add_column(
             "runs", sa.Column(name, sa.BigInteger(), server_default=sa.text("0"), nullable=False)
         )
 
 
-def _create_block_tables() -> None:
+def _create_block_tables(op: Operations) -> None:
     op.create_table(
         "metric_key_sets",
         sa.Column("run_id", sa.String(length=32), nullable=False),
@@ -75,7 +75,7 @@ def _create_block_tables() -> None:
     )
 
 
-def _number_frames() -> None:
+def _number_frames(op: Operations) -> None:
     """Frames get the numbers of their order of arrival, in which each writer's own stands."""
     op.rename_table("metric_frames", "frames_by_writer")
     if op.get_bind().dialect.name == "postgresql":  # where the name of an index is the schema's
@@ -128,7 +128,7 @@ def _number_frames() -> None:
     )
 
 
-def _empty_summaries() -> None:
+def _empty_summaries(op: Operations) -> None:
     op.execute(sa.text("DELETE FROM metric_summaries"))
     op.execute(sa.text("UPDATE runs SET summaries_stale = (last_arrival > 0)"))
     for name in ("time_min", "time_max"):

@@ -1,13 +1,13 @@
 """Revisions of runs, for those who watch them."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0004"
 down_revision = "0003"
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "run_revisions",
         sa.Column("shard", sa.Integer(), autoincrement=False, nullable=False),

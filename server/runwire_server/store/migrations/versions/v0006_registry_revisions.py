@@ -4,13 +4,13 @@ A change of a version counts as one of its model from here on; earlier ones are 
 """
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0006"
 down_revision = "0005"
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_index("ix_models_workspace_revision", "models", ["workspace", "revision"])
     op.create_index(
         "ix_model_versions_model_id_revision", "model_versions", ["model_id", "revision"]

@@ -5,19 +5,19 @@ the trash keeps its versions as they are.
 """
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0007"
 down_revision = "0006"
 
 
-def upgrade() -> None:
-    _add_columns()
-    _count_live_versions()
-    _add_indexes()
+def upgrade(op: Operations) -> None:
+    _add_columns(op)
+    _count_live_versions(op)
+    _add_indexes(op)
 
 
-def _add_columns() -> None:
+def _add_columns(op: Operations) -> None:
     for table, name in (
         ("models", "last_number"),
         ("model_versions", "source_version"),
@@ -35,7 +35,7 @@ def _add_columns() -> None:
         op.add_column(table, sa.Column(name, kind, server_default="", nullable=False))
 
 
-def _count_live_versions() -> None:
+def _count_live_versions(op: Operations) -> None:
     op.execute(sa.text("UPDATE models SET last_number = latest_version"))
     op.execute(
         sa.text(
@@ -53,9 +53,10 @@ def _count_live_versions() -> None:
     )
 
 
-def _add_indexes() -> None:
-    _add_partial("ix_runs_forked_run_id", "runs", ["forked_run_id"], "forked_run_id <> ''")
+def _add_indexes(op: Operations) -> None:
+    _add_partial(op, "ix_runs_forked_run_id", "runs", ["forked_run_id"], "forked_run_id <> ''")
     _add_partial(
+        op,
         "ix_model_versions_source_model_id",
         "model_versions",
         ["source_model_id", "source_version"],
@@ -67,6 +68,6 @@ def _add_indexes() -> None:
     op.create_index("ix_model_events_workspace_model", "model_events", ["workspace", "model"])
 
 
-def _add_partial(name: str, table: str, columns: list[str], where: str) -> None:
+def _add_partial(op: Operations, name: str, table: str, columns: list[str], where: str) -> None:
     condition = sa.text(where)
     op.create_index(name, table, columns, sqlite_where=condition, postgresql_where=condition)

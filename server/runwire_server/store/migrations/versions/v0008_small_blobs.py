@@ -4,13 +4,13 @@ Blobs that lie in the blob store stay there, whatever their size.
 """
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0008"
 down_revision = "0007"
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "small_blobs",
         sa.Column("workspace", sa.String(length=255), nullable=False),

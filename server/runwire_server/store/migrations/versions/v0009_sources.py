@@ -1,7 +1,7 @@
 """What runs used their datasets for, and the versions of a URI, so that both can be asked for."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 from runwire.v1.run_pb2 import DatasetInput
 
 revision = "0009"
@@ -10,11 +10,11 @@ down_revision = "0008"
 ROWS_AT_ONCE = 1000
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.add_column(
         "run_inputs", sa.Column("context", sa.Text(), server_default=sa.text("''"), nullable=False)
     )
-    _fill_in()
+    _fill_in(op)
     op.create_index(
         "ix_model_versions_source_uri",
         "model_versions",
@@ -24,7 +24,7 @@ def upgrade() -> None:
     )
 
 
-def _fill_in() -> None:
+def _fill_in(op: Operations) -> None:
     names = ("run_id", "input_id", "dataset_input", "context")
     inputs = sa.table("run_inputs", *map(sa.column, names))
     ids: list[sa.ColumnClause[str]] = [sa.column("run_id"), sa.column("input_id")]

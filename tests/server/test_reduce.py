@@ -92,6 +92,15 @@ def test_buckets_are_those_of_a_plain_loop(points: list[Point], most: int) -> No
         )
 
 
+@given(st.lists(st.sampled_from([0.0, -0.0]), min_size=1, max_size=20))
+def test_zero_of_a_bucket_has_no_sign_however_its_points_are_cut(values: list[float]) -> None:
+    points = [(step, 0, value) for step, value in enumerate(values)]
+    for parts in ([points], [[point] for point in points]):
+        found: Buckets = reduce(parts, grid_over(points, 1))
+        zeros = np.concatenate((found.minimum, found.maximum, found.total))
+        assert not np.signbit(zeros).any()
+
+
 def scale(values: list[float]) -> float:
     return max((abs(value) for value in values), default=0.0)
 

@@ -133,6 +133,20 @@ def test_sums_may_overflow_but_never_become_nan(db: Database, engine: Engine, ru
     assert (row.sum, row.mean, row.min) == (math.inf, math.inf, -1.7e308)
 
 
+@pytest.mark.parametrize("values", [(-0.0,), (0.0, -0.0), (-0.0, 0.0)])
+def test_zero_of_a_summary_has_no_sign_however_its_points_came(
+    db: Database, engine: Engine, values: tuple[float, ...]
+) -> None:
+    together, apart = new_run(db), new_run(db)
+    engine.submit(together, "w", losses(1, *values), {}).result(120)
+    for sequence, value in enumerate(values, start=1):
+        engine.submit(apart, "w", losses(sequence, value), {}).result(120)
+        engine.refresh()
+    for run_id in (together, apart):
+        (one,) = series(engine, run_id)
+        assert [math.copysign(1, zero) for zero in (one.min, one.max, one.mean)] == [1, 1, 1]
+
+
 def stale(db: Database) -> list[str]:
     with db.read() as tx:
         return list(tx.execute(sa.select(runs.c.run_id).where(runs.c.summaries_stale)).scalars())

@@ -40,7 +40,7 @@ class Buckets(NamedTuple):
     """Statistics of stretches of an axis, by ascending number; none is empty.
 
     ``minimum``, ``maximum`` and ``total`` are over finite values; without any they are
-    +Inf, -Inf and 0.
+    +Inf, -Inf and 0. A zero among them has no sign, as in a ``Tally``.
     """
 
     numbers: Ints  # on the grid
@@ -202,9 +202,9 @@ def buckets(values: Floats, cut: Cut) -> Buckets:
         cut.counts,
         values[cut.starts],
         values[cut.ends - 1],
-        np.minimum.reduceat(low, cut.starts),
-        np.maximum.reduceat(high, cut.starts),
-        total,
+        np.minimum.reduceat(low, cut.starts) + 0.0,
+        np.maximum.reduceat(high, cut.starts) + 0.0,
+        total + 0.0,
         non_finite,
     )
 

@@ -17,7 +17,9 @@ class Tally(NamedTuple):
     """Columns of equal length, one line per key, in the order of the key.
 
     ``minimum``, ``maximum`` and ``total`` are over finite values; without any they
-    are +Inf, -Inf and 0. ``last`` is the value of the greatest (step, time, arrival).
+    are +Inf, -Inf and 0. A zero among them has no sign: which of 0.0 and -0.0 was the lesser
+    would depend on how rows came together. ``last`` is the value of the greatest (step,
+    time, arrival).
     """
 
     key_ids: Ints
@@ -95,9 +97,9 @@ def _tally_set(members: list[tuple[Frame, int]]) -> Tally:
         np.full(width, times.max()),
         np.full(width, arrivals[end]),
         values[end],
-        low.min(axis=0),
-        high.max(axis=0),
-        np.nan_to_num(total, nan=0.0, posinf=np.inf, neginf=-np.inf),
+        low.min(axis=0) + 0.0,  # makes -0.0 zero
+        high.max(axis=0) + 0.0,
+        np.nan_to_num(total, nan=0.0, posinf=np.inf, neginf=-np.inf) + 0.0,
     )
 
 

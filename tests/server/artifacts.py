@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from runwire_server.interceptors import CallInterceptor
 from runwire_server.limits import LIMITS
 from runwire_server.services import upload as upload_call
 from runwire_server.services.artifact import ArtifactService
+from runwire_server.store import upload as upload_rows
 from runwire_server.store.database import Database
 from runwire_server.store.tables import runs, uploads
 
@@ -55,8 +57,11 @@ def service(db: Database, store: BlobStore) -> ArtifactServiceStub:
 
 @pytest.fixture(autouse=True)
 def often_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each 8 MiB, however fast they come, and however slow the disk."""
+    """After each 8 MiB and at no other time, however fast they come, and however slow the disk:
+    no call counts as dead because of that."""
     monkeypatch.setattr(upload_call, "PROGRESS_S", 0.0)
+    monkeypatch.setattr(upload_rows, "TOUCH_S", math.inf)
+    monkeypatch.setattr(upload_rows, "IDLE_MICROS", 3600 * 1_000_000)
     monkeypatch.setattr(_FileSegment, "flush", _FileSegment.sync)
 
 

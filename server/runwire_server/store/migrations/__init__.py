@@ -43,15 +43,12 @@ def _upgrade(db: Database, to: str) -> bool:
     if revision(db) == to:
         return False
     # Imported only when there is work: it costs a tenth of a second at every start.
-    from alembic.config import Config
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    script = ScriptDirectory.from_config(config)
+    script = ScriptDirectory(str(Path(__file__).parent))
     steps = {"fn": lambda at, _: script._upgrade_revs(to, at)}
     try:
         with db.write_alone() as tx:

@@ -113,11 +113,14 @@ def series(engine: Engine, run_id: str, **fields: Any) -> list[SeriesInfo]:
 
 
 def send(
-    engine: Engine, run_id: str, sent: MetricBatch | None, writer_id: str = "w", **names: str
+    engine: Engine,
+    run_id: str,
+    sent: MetricBatch | None,
+    writer_id: str = "w",
+    names: Mapping[int, str] = {},
 ) -> WriteAck:
-    """Submit a batch and wait for its ack. ``names``: n1="loss" declares id 1."""
-    known = {int(number[1:]): key for number, key in names.items()}
-    return engine.submit(run_id, writer_id, sent, known).result(120)
+    """Submit a batch and wait for its ack. ``names`` of series are declared beside it."""
+    return engine.submit(run_id, writer_id, sent, names).result(120)
 
 
 def stored(db: Database, run_id: str) -> Run:

@@ -38,6 +38,7 @@ from server.batches import (
     points,
     responses,
     running,
+    send,
     series,
     shrink,
     trim,
@@ -110,7 +111,7 @@ def test_folded_points_read_as_those_that_were_never_folded(
             sequences[writer] += 1
             for run_id in (folded, plain):
                 sent = batch(sequences[writer], *frames)
-                engine.submit(run_id, writer, sent, KEYS).result(120)
+                send(engine, run_id, sent, writer, KEYS)
             if act:
                 fold(db, folded, thorough=act == "thorough")
             if act == "trim":
@@ -134,7 +135,7 @@ def wave(sequence: int, rows: int = 100, keys: int = 3) -> Any:
 
 def write(engine: Engine, run_id: str, *sequences: int, **shape: int) -> None:
     for sequence in sequences:
-        engine.submit(run_id, "w", wave(sequence, **shape), KEYS).result(120)
+        send(engine, run_id, wave(sequence, **shape), names=KEYS)
 
 
 def run_of(db: Database, run_id: str) -> Any:
@@ -260,7 +261,7 @@ def test_wide_rows_share_an_axis_and_few_parts(db: Database, engine: Engine, run
     names = {number: f"wide/{number}" for number in range(20_000)}
     for sequence in (1, 2):
         row = frame({number: [sequence * 0.5] for number in names}, [sequence])
-        engine.submit(run_id, "w", batch(sequence, row), names).result(120)
+        send(engine, run_id, batch(sequence, row), names=names)
     fold(db, run_id, thorough=True)
     assert [rows for rows, _ in blocks_of(db, run_id)] == [2, 2, 2]  # 8,192 keys each
     assert points(engine, run_id, "wide/19999") == [(1, 1001, 0.5), (2, 1002, 1.0)]
@@ -271,13 +272,13 @@ def test_keys_that_come_alone_are_scattered_until_they_are_many(
 ) -> None:
     names = {number: f"alone/{number}" for number in range(100)}
     single = [frame({number: [float(number)]}, [7]) for number in names]
-    engine.submit(run_id, "w", batch(1, *single), names).result(120)
+    send(engine, run_id, batch(1, *single), names=names)
     fold(db, run_id)
     assert blocks_of(db, run_id) == [(100, 100)]
     assert points(engine, run_id, "alone/42") == [(7, 1007, 42.0)]
     often = frame({42: [0.5] * 200}, range(200))
     for sequence in range(2, 8):
-        engine.submit(run_id, "w", batch(sequence, often), names).result(120)
+        send(engine, run_id, batch(sequence, often), names=names)
         fold(db, run_id)
     fold(db, run_id, thorough=True)
     assert sorted(blocks_of(db, run_id)) == [(99, 99), (1201, 1201)]
@@ -392,7 +393,7 @@ def test_what_was_folded_is_told_again_by_its_arrival(
         for number in range(30)
     ]
     for sequence, one in enumerate(sent, start=1):
-        engine.submit(run_id, "w", batch(sequence, one), names).result(120)
+        send(engine, run_id, batch(sequence, one), names=names)
         if sequence % 7 == 0:
             fold(db, run_id)
     fold(db, run_id, thorough=True)

@@ -163,7 +163,7 @@ def test_batch_over_the_limit_is_refused(engine: Engine, run_id: str) -> None:
 
 
 def test_names_declared_before_need_not_come_again(engine: Engine, run_id: str) -> None:
-    send(engine, run_id, batch(1, ONE), n1="loss")
+    send(engine, run_id, batch(1, ONE), names={1: "loss"})
     assert points(engine, run_id) == [(0, 1000, 1.0)]
 
 

@@ -22,7 +22,7 @@ from runwire_server.services.metric import MetricService
 from runwire_server.store import run
 from runwire_server.store.database import Database
 
-from server.batches import batch, frame, new_run, points, running, series
+from server.batches import batch, frame, new_run, points, running, send, series
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_series_are_listed_by_the_bytes_of_their_key(engine: Engine, run_id: str
     keys = ["B", "a", "a/1", "a_1", "é", "z%", "\U0001f600", "Ａ"]
     names = dict(enumerate(keys))
     sent = batch(1, frame({n: [1.0] for n in names}), names=names)
-    engine.submit(run_id, "w", sent, {}).result(120)
+    send(engine, run_id, sent)
     listed: list[str] = []
     token = ""
     while not listed or token:
@@ -63,7 +63,7 @@ def test_series_are_listed_by_the_bytes_of_their_key(engine: Engine, run_id: str
 
 def test_page_token_of_another_query_is_refused(engine: Engine, run_id: str) -> None:
     names = {1: "a", 2: "b"}
-    engine.submit(run_id, "w", batch(1, frame({1: [1.0], 2: [2.0]}), names=names), {}).result(120)
+    send(engine, run_id, batch(1, frame({1: [1.0], 2: [2.0]}), names=names))
     first = engine.list_series(pb.ListSeriesRequest(run_id=run_id, page_size=1))
     with pytest.raises(errors.PageTokenMismatch):
         series(engine, run_id, key_prefix="a", page_token=first.next_page_token)

@@ -21,7 +21,7 @@ from runwire_server.metrics.window import Window
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_frames, runs
 
-from server.batches import batch, frame, losses, new_run, points, responses, running, series
+from server.batches import batch, frame, losses, new_run, points, responses, running, send, series
 
 SMALL = st.integers(-2, 2)
 RAW = pb.ReadSeriesRequest.REDUCE_NONE
@@ -43,7 +43,7 @@ def test_points_come_by_step_then_time_then_arrival(engine: Engine, run_id: str)
         steps, times, values = zip(*rows, strict=True)
         columns = {1: values} | {int(n[1:]): [v] * len(rows) for n, v in extra.items()}
         sent = batch(sequence, frame(columns, steps, times))
-        engine.submit(run_id, writer, sent, {1: "loss", 2: "x", 3: "y"}).result(120)
+        send(engine, run_id, sent, writer, {1: "loss", 2: "x", 3: "y"})
 
     put("b", 1, (5, 10, 0.5), (1, 20, 0.1), (5, 10, 0.6))
     put("a", 1, (5, 10, 0.7), (2, 5, 0.2), n2=1.0)
@@ -66,7 +66,7 @@ def test_relative_time_counts_from_the_start_of_each_run(db: Database, engine: E
             tx.execute(sa.update(runs).where(runs.c.run_id == run_id).values(start_time=start))
         times = [start + 10, start + 20, start + 30]
         sent = batch(1, frame({1: [1.0, 2.0, 3.0]}, times=times), names={1: "loss"})
-        engine.submit(run_id, "w", sent, {}).result(120)
+        send(engine, run_id, sent)
     request = pb.ReadSeriesRequest(
         select=pb.SeriesSelector(run_ids=starts),
         axis=pb.ReadSeriesRequest.AXIS_RELATIVE_TIME,
@@ -93,7 +93,7 @@ def two_runs(db: Database, engine: Engine) -> list[str]:
         names = {1: "a", 2: "b/1", 3: "b/2"}
         some = frame({2: [2.0, 2.5, 2.75], 3: [3.0, 3.5, 3.75]})
         parts = [some] if number else [frame({1: [1.0] * 5}), some]
-        engine.submit(run_id, "w", batch(1, *parts, names=names), {}).result(120)
+        send(engine, run_id, batch(1, *parts, names=names))
     return found
 
 
@@ -150,7 +150,7 @@ def test_messages_stay_below_a_mebibyte(engine: Engine, run_id: str) -> None:
     key = "k" * 512
     rows = frame({1: [float(n) for n in range(40_000)]})
     sent = batch(1, rows, names={1: key})
-    engine.submit(run_id, "w", sent, {}).result(120)
+    send(engine, run_id, sent)
     messages = read_all(engine, run_id)
     assert [message.last for message in messages] == [False, True]
     assert all(message.ByteSize() <= 1 << 20 for message in messages)
@@ -191,7 +191,7 @@ def test_series_larger_than_memory_is_read_in_order(
             sequences[writer] += 1
             values = [10.0 * place + row for row in range(len(steps))]
             sent = batch(sequences[writer], frame({1: values}, steps, [7] * len(steps)))
-            engine.submit(run_id, writer, sent, {1: "loss"}).result(120)
+            send(engine, run_id, sent, writer, {1: "loss"})
             expected += zip(steps, [7] * len(steps), values, strict=True)
         bounds = {"range_start": start, "range_end": end}
         window: dict[str, Any] = {name: n for name, n in bounds.items() if n is not None}
@@ -209,7 +209,7 @@ def test_frames_outside_the_range_are_not_fetched(
     db: Database, engine: Engine, run_id: str
 ) -> None:
     for sequence in (1, 2, 3):
-        engine.submit(run_id, "w", losses(sequence), {}).result(120)
+        send(engine, run_id, losses(sequence))
     with db.read() as tx:
         inside = Window(start=2, end=3).overlap(metric_frames)
         found = tx.execute(sa.select(metric_frames.c.sequence).where(*inside)).scalars()
@@ -220,7 +220,7 @@ def test_damaged_frame_is_reported_and_its_neighbours_are_readable(
     db: Database, engine: Engine, run_id: str
 ) -> None:
     for sequence in (1, 2, 3):
-        engine.submit(run_id, "w", losses(sequence), {}).result(120)
+        send(engine, run_id, losses(sequence))
     with db.write() as tx:
         damaged = metric_frames.c.sequence == 2
         data = tx.execute(sa.select(metric_frames.c.data).where(damaged)).scalar_one()

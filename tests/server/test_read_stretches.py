@@ -30,6 +30,7 @@ from server.batches import (
     new_run,
     responses,
     running,
+    send,
     shrink,
     trim,
 )
@@ -91,7 +92,7 @@ def test_reads_tell_what_a_plain_list_tells(
         patch.setattr(read, "MESSAGE_POINTS", 4 * small)
         for sequence, (frames, act) in enumerate(sends, 1):
             sent = batch(sequence, *(frame(values, *rows) for *rows, values in frames))
-            engine.submit(run_id, "w", sent, KEYS).result(120)
+            send(engine, run_id, sent, names=KEYS)
             for steps, times, columns in frames:
                 for key, values in columns.items():
                     stored.setdefault(KEYS[key], []).extend(map(Point, steps, times, values))
@@ -206,7 +207,7 @@ def test_series_larger_than_memory_takes_a_bounded_part_of_it(
     for number in range(batches):
         steps = range(number * rows, (number + 1) * rows)
         sent = batch(number + 1, frame({1: [step % 97 for step in steps]}, steps))
-        engine.submit(run_id, "w", sent, KEYS).result(120)
+        send(engine, run_id, sent, names=KEYS)
     if folded:
         fold(db, run_id)
         trim(db, run_id)
@@ -232,7 +233,7 @@ def test_numbers_that_do_not_decode_leave_out_their_block(
     for sequence in (1, 2, 3):
         steps = range(200 * sequence, 200 * (sequence + 1))
         sent = batch(sequence, frame({1: [0.1] * 200, 2: [0.2] * 200}, steps))
-        engine.submit(run_id, "w", sent, KEYS).result(120)
+        send(engine, run_id, sent, names=KEYS)
         fold(db, run_id)
     trim(db, run_id)
     _spoil(db, block_no=1)

@@ -18,7 +18,7 @@ from runwire_server.metrics import Engine, outstanding
 from runwire_server.store.database import Database
 from runwire_server.store.tables import metric_summaries, runs
 
-from server.batches import batch, frame, losses, new_run, running, series
+from server.batches import batch, frame, losses, new_run, running, send, series
 
 KEYS = ("acc", "loss", "lr", "norm")
 
@@ -114,7 +114,7 @@ def test_summaries_equal_those_of_all_points(
         for writer, frames, refresh in sends:
             sequences[writer] += 1
             sent.append(batch(sequences[writer], *frames))
-            engine.submit(run_id, writer, sent[-1], names).result(120)
+            send(engine, run_id, sent[-1], writer, names)
             if refresh:
                 engine.refresh()
         found = series(engine, run_id)
@@ -126,7 +126,7 @@ def test_summaries_equal_those_of_all_points(
 
 def test_sums_may_overflow_but_never_become_nan(db: Database, engine: Engine, run_id: str) -> None:
     for sequence, value in enumerate((1.7e308, 1.7e308, -1.7e308, -1.7e308, -1.7e308), start=1):
-        engine.submit(run_id, "w", losses(sequence, value, value), {}).result(120)
+        send(engine, run_id, losses(sequence, value, value))
         engine.refresh()
     with db.read() as tx:
         row = tx.execute(sa.select(metric_summaries)).one()
@@ -138,9 +138,9 @@ def test_zero_of_a_summary_has_no_sign_however_its_points_came(
     db: Database, engine: Engine, values: tuple[float, ...]
 ) -> None:
     together, apart = new_run(db), new_run(db)
-    engine.submit(together, "w", losses(1, *values), {}).result(120)
+    send(engine, together, losses(1, *values))
     for sequence, value in enumerate(values, start=1):
-        engine.submit(apart, "w", losses(sequence, value), {}).result(120)
+        send(engine, apart, losses(sequence, value))
         engine.refresh()
     for run_id in (together, apart):
         (one,) = series(engine, run_id)
@@ -155,7 +155,7 @@ def stale(db: Database) -> list[str]:
 def test_refresh_keeps_to_its_scope(db: Database, engine: Engine) -> None:
     one, other = new_run(db), new_run(db)
     for run_id in (one, other):
-        engine.submit(run_id, "w", losses(1), {}).result(120)
+        send(engine, run_id, losses(1))
     engine.refresh(run_ids=[one])
     assert stale(db) == [other]
     engine.refresh(experiment_ids=[12345])
@@ -166,10 +166,10 @@ def test_refresh_keeps_to_its_scope(db: Database, engine: Engine) -> None:
 
 def test_summaries_are_refreshed_without_being_asked_for(db: Database, run_id: str) -> None:
     with running(db) as engine:  # it dies before it gets to it
-        engine.submit(run_id, "w", losses(1), {}).result(120)
+        send(engine, run_id, losses(1))
     with running(db, refresh_delay_s=0.0) as engine:
         eventually(lambda: not stale(db), "they are fresh")
-        engine.submit(run_id, "w", losses(2), {}).result(120)
+        send(engine, run_id, losses(2))
         eventually(lambda: not stale(db), "they are fresh")
     with db.read() as tx:
         assert tx.execute(sa.select(metric_summaries.c.points)).scalar_one() == 2
@@ -178,7 +178,7 @@ def test_summaries_are_refreshed_without_being_asked_for(db: Database, run_id: s
 def test_two_engines_that_refresh_at_once_count_once(db: Database, run_id: str) -> None:
     with running(db) as one, running(db) as other:
         for sequence in range(1, 30):
-            one.submit(run_id, "w", losses(sequence), {}).result(120)
+            send(one, run_id, losses(sequence))
             threads = [threading.Thread(target=engine.refresh) for engine in (one, other)]
             for thread in threads:
                 thread.start()

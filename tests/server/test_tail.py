@@ -40,6 +40,7 @@ from server.batches import (
     new_run,
     points,
     running,
+    send,
     shrink,
     trim,
 )
@@ -117,7 +118,7 @@ def test_whatever_is_folded_removed_and_cut_meanwhile_all_is_told_once(
         for (writer, frames, act), most in zip(sends, cuts, strict=False):
             sequences[writer] += 1
             sent = batch(sequences[writer], *frames)
-            engine.submit(run_id, writer, sent, KEYS).result(120)
+            send(engine, run_id, sent, writer, KEYS)
             for one in frames:
                 for key, point in cells(one):
                     if key in wanted:
@@ -156,7 +157,7 @@ def test_a_read_and_the_tail_after_it_are_the_whole(
                 read = [pb.ReadSeriesResponse.FromString(one) for one in islice(answers, cut)]
             sequences[writer] += 1
             sent = batch(sequences[writer], *frames)
-            engine.submit(run_id, writer, sent, KEYS).result(120)
+            send(engine, run_id, sent, writer, KEYS)
             for key, point in (cell for one in frames for cell in cells(one)):
                 expected.setdefault(key, []).append(point)
             if act:
@@ -178,7 +179,7 @@ def test_a_read_and_the_tail_after_it_are_the_whole(
 
 def test_damaged_points_are_said_to_be_left_out(db: Database, engine: Engine, run_id: str) -> None:
     for sequence in range(1, 6):
-        engine.submit(run_id, "w", losses(sequence), {}).result(120)
+        send(engine, run_id, losses(sequence))
     damage = sa.update(metric_frames).where(metric_frames.c.arrival == 3).values(data=b"x")
     with db.write() as tx:
         tx.execute(damage)
@@ -203,7 +204,7 @@ def test_a_forged_cursor_gets_points_or_is_refused(
     with running(db) as engine:
         run_id = new_run(db)
         for sequence in range(1, 4):
-            engine.submit(run_id, "w", losses(sequence, 1.0, 2.0, 3.0), {}).result(120)
+            send(engine, run_id, losses(sequence, 1.0, 2.0, 3.0))
         select = pb.SeriesSelector(run_ids=[run_id])
         body = b"\x01" + Selection.of(select).digest + b"".join(map(varint, numbers)) + tail
         cursor = body + int(google_crc32c.value(body)).to_bytes(4, "little")
@@ -248,7 +249,7 @@ def test_a_hundred_tails_are_told_of_every_point(db: Database, engine: Engine, r
         thread.start()
     ready.wait(120)
     for sequence in range(1, 51):
-        engine.submit(run_id, "w", losses(sequence), {}).result(120)
+        send(engine, run_id, losses(sequence))
     for thread in threads:
         thread.join(120)
     assert told == [list(range(1, 51))] * 100
@@ -294,7 +295,7 @@ def test_what_others_commit_is_told_too(db: Database, run_id: str) -> None:
 
         def write(engine: Engine, writer: str) -> None:
             for sequence in range(1, 41):
-                engine.submit(run_id, writer, losses(sequence), {}).result(120)
+                send(engine, run_id, losses(sequence), writer)
 
         writers = [
             threading.Thread(target=write, args=(engine, name))
@@ -334,6 +335,6 @@ def test_nobody_asks_while_nobody_follows(db: Database, run_id: str) -> None:
 
 def test_nan_and_infinities_keep_their_bits(db: Database, engine: Engine, run_id: str) -> None:
     values = [math.nan, math.inf, -math.inf, -0.0]
-    engine.submit(run_id, "w", batch(1, frame({0: values})), KEYS).result(120)
+    send(engine, run_id, batch(1, frame({0: values})), names=KEYS)
     (event,) = news(db, asked(run_id))
     assert event.series[0].values.tobytes() == np.array(values).tobytes()

@@ -12,7 +12,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 from runwire._call import Caller
 from runwire._connect import Connection
 from runwire._errors import ResourceExhaustedError, RunwireError, UnavailableError
@@ -34,14 +33,6 @@ OFFLINE = JournalSettings(uploader="off")
 MAX_LIVES = 200
 AS_SYNC = Patience(until_drained=True, give_up_s=0.0)
 Points = Counter[tuple[int, int, bytes]]
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """One that nobody sends."""
-    opened = Journal.open(tmp_path, "unused", settings=OFFLINE)
-    yield opened
-    opened.close()
 
 
 def new_id() -> str:

@@ -1,128 +1,27 @@
-"""Deadlines, retries, errors, streams and forks of calls, against servers that misbehave."""
+"""Deadlines, retries, errors and streams of calls, against servers that misbehave."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import grpc
 import pytest
 import runwire
-from drills.processes import eventually
 from ports import lasting_port
 from runwire import _call
 from runwire._call import Caller
 from runwire._connect import connect
-from runwire._fork import Gate
-from runwire.v1 import (
-    metric_service_pb2_grpc,
-    run_service_pb2_grpc,
-    server_service_pb2_grpc,
-)
-from runwire.v1.metric_service_pb2 import ReadSeriesRequest, ReadSeriesResponse
-from runwire.v1.run_pb2 import Run
-from runwire.v1.run_service_pb2 import GetRunRequest, GetRunResponse
-from runwire.v1.server_service_pb2 import GetServerInfoResponse
+from runwire.v1 import metric_service_pb2_grpc, run_service_pb2_grpc
+from runwire.v1.metric_service_pb2 import ReadSeriesRequest
 from runwire_server import errors
-from runwire_server.interceptors import CallInterceptor
 
-Script = list[BaseException | None]
-
-
-class _Runs(run_service_pb2_grpc.RunServiceServicer):
-    """Answers GetRun as its script says, one entry a call; then well."""
-
-    def __init__(self, script: Script):
-        self.script = script
-        self.calls: list[dict[str, str]] = []
-
-    def GetRun(self, request: GetRunRequest, context: grpc.ServicerContext) -> GetRunResponse:
-        self.calls.append({str(k): str(v) for k, v in context.invocation_metadata() or ()})
-        fault = self.script.pop(0) if self.script else None
-        if fault is not None:
-            raise fault
-        return GetRunResponse(run=Run(run_id=request.run_id))
-
-    def StopRun(self, request: Any, context: grpc.ServicerContext) -> Any:
-        context.abort(grpc.StatusCode.PERMISSION_DENIED, "not yours")
-
-
-class _Metrics(metric_service_pb2_grpc.MetricServiceServicer):
-    """Reads ten responses, and is cut after each third."""
-
-    def __init__(self) -> None:
-        self.starts: list[int] = []
-        self.release = threading.Event()
-
-    def ReadSeries(
-        self, request: ReadSeriesRequest, context: grpc.ServicerContext
-    ) -> Iterator[ReadSeriesResponse]:
-        start = int(request.resume or b"0")
-        self.starts.append(start)
-        for number in range(start, 10):
-            if number == start + 3:
-                raise errors.Draining(0.0)
-            yield ReadSeriesResponse(
-                run_id="r",
-                key="k",
-                points=ReadSeriesResponse.Points(steps=[number], times_micros=[0], values=[0.5]),
-                resume=b"%d" % (number + 1),
-            )
-
-    def StreamBatches(self, requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        context.add_callback(self.release.set)
-        self.release.wait(120)
-        yield from ()
-
-
-class _Info(server_service_pb2_grpc.ServerServiceServicer):
-    """Takes its time: until the caller has gone, where it is given that event."""
-
-    def __init__(self, gone: threading.Event | None = None) -> None:
-        self._gone = gone
-
-    def GetServerInfo(self, request: Any, context: grpc.ServicerContext) -> GetServerInfoResponse:
-        if self._gone:
-            self._gone.wait(120)
-        return GetServerInfoResponse(version="slow")
-
-
-# The generated base classes are abstract, and these answer one method each.
-Runs, Metrics, Info = cast(Any, _Runs), cast(Any, _Metrics), cast(Any, _Info)
-ADDERS: dict[type, Any] = {
-    _Runs: run_service_pb2_grpc.add_RunServiceServicer_to_server,
-    _Metrics: metric_service_pb2_grpc.add_MetricServiceServicer_to_server,
-    _Info: server_service_pb2_grpc.add_ServerServiceServicer_to_server,
-}
-
-
-@contextmanager
-def serving(*servicers: Any, typed_errors: bool = True, port: int = 0) -> Iterator[str]:
-    interceptors: list[grpc.ServerInterceptor] = [CallInterceptor()] if typed_errors else []
-    server = grpc.server(ThreadPoolExecutor(8), interceptors=interceptors)
-    for servicer in servicers:
-        ADDERS[type(servicer)](servicer, server)
-    port = server.add_insecure_port(f"127.0.0.1:{port}")
-    server.start()
-    try:
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        server.stop(None).wait()
-
-
-@contextmanager
-def calling(*servicers: Any, **options: Any) -> Iterator[runwire.Client]:
-    with serving(*servicers) as uri, runwire.Client(uri, **options) as client:
-        yield client
+from client.misbehaving import Info, Metrics, Runs, calling, serving
 
 
 @pytest.fixture
@@ -368,125 +267,7 @@ def test_closed_stream_is_cancelled_at_the_server() -> None:
             assert waiting.result(timeout=120) is None
 
 
-# Forks ------------------------------------------------------------------------------------
-
-
-def _in_child(work: Callable[[], bool]) -> int:
-    """Fork; the child does its work and exits with 0 where it went well. Gives its pid."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        signal.alarm(120)
-        code = 0 if work() else 2
-    finally:
-        os._exit(code)
-
-
-def _codes(pids: list[int]) -> list[int]:
-    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-
-
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_25_forks_leave_every_child_and_the_parent_able_to_call() -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        # Where other tests of the process have left channels behind, their forks are tested.
-        _in_a_process_of_its_own("test_25_forks_leave_every_child_and_the_parent_able_to_call")
-        return
-    stop = threading.Event()
-    counts = [0, 0]
-
-    def keep_calling(client: runwire.Client, which: int) -> None:
-        while not stop.is_set():
-            client.runs.get("x")
-            counts[which] += 1
-
-    with _in_another_process() as uri, runwire.Client(uri) as client:
-        client.server_info()
-        threads = [
-            threading.Thread(target=keep_calling, args=(client, which)) for which in range(2)
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            callers = [_in_child(lambda: client.runs.get("y").run_id == "y") for _ in range(15)]
-            idle = [_in_child(lambda: True) for _ in range(10)]
-            assert _codes(callers + idle) == [0] * 25
-            eventually(lambda: min(counts) > 0, "a call of each thread")
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        assert client.runs.get("z").run_id == "z"
-
-
-@contextmanager
-def _in_another_process() -> Iterator[str]:
-    """The misbehaving server, well-behaved, in a process that is not forked with us."""
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from client.test_call import Info, Runs, serving\n"
-        "with serving(Runs([]), Info()) as uri:\n"
-        "    print(uri, flush=True); sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(Path(__file__).parents[1])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.communicate()
-
-
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_child_of_a_fork_opens_local_mode_anew(client: runwire.Client) -> None:
-    run_id = client.runs.create(name="before").run_id
-    assert _codes([_in_child(lambda: client.runs.get(run_id).name == "before")]) == [0]
-    assert client.runs.get(run_id).name == "before"
-
-
-def test_fork_waits_for_calls_under_way_and_holds_new_ones_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("runwire._fork.PATIENCE_S", 60.0)
-    gate = Gate()
-    order: list[str] = []
-    entered, leave = threading.Event(), threading.Event()
-
-    def call() -> None:
-        with gate.passing():
-            entered.set()
-            leave.wait(120)
-            order.append("call")
-
-    def fork() -> None:
-        gate._close()
-        order.append("fork")
-
-    caller, forker = threading.Thread(target=call), threading.Thread(target=fork)
-    caller.start()
-    entered.wait(120)
-    forker.start()
-    leave.set()
-    caller.join()
-    forker.join()
-    late = threading.Thread(target=call)
-    late.start()
-    assert order == ["call", "fork"]
-    gate._open()
-    late.join()
-    assert order == ["call", "fork", "call"]
+# Clients ----------------------------------------------------------------------------------
 
 
 def test_client_can_be_pickled() -> None:
@@ -502,18 +283,3 @@ def test_closed_client_says_so() -> None:
         pass
     with pytest.raises(runwire.RunwireError, match="is closed"):
         client.runs.get("x")
-
-
-def _in_a_process_of_its_own(test: str) -> None:
-    environment = {key: one for key, one in os.environ.items() if "PYTEST" not in key}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        f"{__file__}::{test}",
-    ]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stdout

@@ -28,10 +28,8 @@ from runwire._journal_run import MAX_KEY_SETS
 from runwire._journal_segments import FIRST_SEGMENT_BYTES
 from runwire._journal_status import Status
 
-from client.deliveries import OFFLINE, journal
+from client.deliveries import OFFLINE
 from client.journal_content import Row, content
-
-__all__ = ["journal"]
 
 RUN = "0123456789abcdef0123456789abcdef"
 

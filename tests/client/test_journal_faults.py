@@ -7,23 +7,20 @@ import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from runwire._connect import Connection, connect
+from runwire._connect import Connection
 from runwire._errors import FailedPreconditionError
 from runwire._journal import Journal, JournalSettings, RunLog, open_journals
 from runwire._journal_format import DROPPED
 from runwire._journal_reader import Definitions
 
-from client.deliveries import OFFLINE, deliver, journal, new_id, new_run, stored
+from client.deliveries import OFFLINE, deliver, new_id, new_run, stored
 from client.journal_content import content
-
-__all__ = ["journal"]
 
 Fails = Callable[..., Any]
 
@@ -53,12 +50,6 @@ def _no_journal_is_left() -> Iterator[None]:
     for one in open_journals():
         if one not in before:
             one.close()
-
-
-@pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    with closing(connect(tmp_path_factory.mktemp("data"))) as opened:
-        yield opened
 
 
 class Number:
@@ -323,7 +314,6 @@ def test_a_journal_that_cannot_be_opened_leaves_neither_folder_nor_descriptor(
 
 @pytest.mark.parametrize("missing", ["posix_fallocate", "write"])
 def test_a_child_without_room_goes_on_counts_and_tells_it_later(
-    tmp_path: Path,
     journal: Journal,
     run: RunLog,
     missing: str,
@@ -344,7 +334,7 @@ def test_a_child_without_room_goes_on_counts_and_tells_it_later(
             run.log_metrics({"loss": "high"}, 4)  # type: ignore[dict-item]
         with pytest.raises(OSError, match="no journal"):
             run.log_artifact_bytes(b"text", "notes.txt")
-    assert folders(tmp_path) == {parents}
+    assert folders(journal.base) == {parents}
     assert sum("what is logged is dropped" in line for line in caplog.messages) == 1
     assert sum("an event was dropped" in line for line in caplog.messages) == 2
     assert (content(parents).rows, content(parents).control) == (before.rows, before.control)
@@ -379,7 +369,7 @@ def test_a_child_without_room_asks_again_at_intervals_only(
 
 
 def test_a_forked_child_leaves_what_its_parent_dropped_to_the_parent(
-    tmp_path: Path, journal: Journal, run: RunLog
+    journal: Journal, run: RunLog
 ) -> None:
     journal.count_dropped(0, 7)
     pid = os.fork()
@@ -389,5 +379,5 @@ def test_a_forked_child_leaves_what_its_parent_dropped_to_the_parent(
         finally:
             os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
-    (child,) = folders(tmp_path) - {journal.directory}
+    (child,) = folders(journal.base) - {journal.directory}
     assert DROPPED not in [kind for kind, _ in content(child).control]

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import struct
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from drills.processes import eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runwire import _uploader_loop
 from runwire._artifact import Artifacts
 from runwire._call import Caller
-from runwire._connect import Connection, connect
+from runwire._connect import Connection
 from runwire._errors import (
-    InternalError,
     NotFoundError,
-    PermissionDeniedError,
     RunwireError,
-    UnimplementedError,
 )
 from runwire._journal import Journal, RunLog
 from runwire._journal_files import boot_id
@@ -33,15 +26,10 @@ from runwire._journal_refused import read_refused
 from runwire._journal_segments import FIRST_SEGMENT_BYTES
 from runwire._journal_status import RUN_STOP_REQUESTED
 from runwire._run import Runs
-from runwire._uploader import journals, sync
-from runwire._uploader_link import Link
-from runwire._uploader_loop import Patience, Uploader
-from runwire._uploader_report import Report
-from runwire.v1.metric_service_pb2 import LogBatchResponse, StreamBatchesResponse
+from runwire._uploader_loop import Patience
 from runwire.v1.run_pb2 import Run
 
 from client.deliveries import (
-    AS_SYNC,
     OFFLINE,
     Points,
     deliver,
@@ -51,26 +39,6 @@ from client.deliveries import (
     stored,
     uploader,
 )
-
-
-@pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    """The real services on SQLite and a folder, for the whole module."""
-    with closing(connect(tmp_path_factory.mktemp("data"))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def runs(connection: Connection) -> Runs:
-    return Runs(Caller(connection))
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = Journal.open(tmp_path / "journals", "unused", settings=OFFLINE)
-    yield opened
-    opened.close()
-
 
 # Anything, in any order, over any failures ----------------------------------------
 
@@ -338,6 +306,28 @@ def test_a_stop_that_somebody_asked_for_is_seen_by_the_trainer(
     assert run.stop_requested
 
 
+def test_after_a_power_cut_what_lost_its_pages_is_left_out(
+    connection: Connection, tmp_path: Path, runs: Runs
+) -> None:
+    journal = Journal.open(tmp_path, "unused", settings=OFFLINE)
+    run = new_run(journal)
+    row = {f"m{number}": 1.0 for number in range(20)}
+    for step in range(1000):
+        run.log_metrics(row, step, step)
+    journal.segments.view[20 * 4096 : 40 * 4096] = bytes(20 * 4096)
+    journal.close()
+    meta = journal.directory / "meta.json"
+    meta.write_text(meta.read_text().replace(boot_id(), "another boot"))
+    deliver(journal.directory, connection, [])
+    found = stored(connection, run.run_id)
+    steps = {step for step, _, _ in found["m0"]}
+    assert 0 < len(steps) == max(steps) + 1 < 20 * 4096 // 184 + 1
+    packed = struct.pack("d", 1.0)
+    assert all(value == packed for key in found for _, _, value in found[key])
+    assert runs.get(run.run_id).state == Run.STATE_KILLED
+    assert "is lost" in (journal.directory / "uploader.log").read_text()
+
+
 # Runs that end, are resumed, joined, or taken away -----------------------------------
 
 
@@ -469,53 +459,6 @@ def test_a_run_in_a_deleted_experiment_is_refused_once_and_kept(
         Runs(Caller(connection)).get(run_id)
 
 
-# sync --------------------------------------------------------------------------------
-
-
-def test_sync_sends_what_offline_jobs_left_parents_first(tmp_path: Path) -> None:
-    uri, base = str(tmp_path / "data"), tmp_path / "journals"
-    parent = Journal.open(base, uri, settings=OFFLINE)
-    run = new_run(parent)
-    run.log_metrics({"loss": 1.0}, 1, 1)
-    child = Journal.open(base, uri, settings=OFFLINE)
-    joined = child.attach_run(run.run_id, resume=False)
-    joined.log_metrics({"loss": 2.0}, 2, 2)
-    child.close()
-    run.finish("FINISHED", now_micros())
-    parent.close()
-    told: list[Path] = []
-    results = sync(base, lambda result: told.append(result.directory))
-    assert [result.state for result in results] == ["sent", "sent"]
-    assert told == [parent.directory, child.directory]
-    assert journals(base) == []
-    assert sync(base) == []
-    with closing(connect(uri)) as connection:
-        assert stored(connection, run.run_id)["loss"].total() == 2
-        assert Runs(Caller(connection)).get(run.run_id).state == Run.STATE_FINISHED
-
-
-def test_sync_of_a_living_job_sends_and_leaves_the_journal(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path / "journals", str(tmp_path / "data"), settings=OFFLINE)
-    run = new_run(journal)
-    run.log_metrics({"loss": 1.0}, 1, 1)
-    assert [one.state for one in sync(journal.base)] == ["sent"]
-    assert journal.flush(0.0)
-    run.log_metrics({"loss": 1.0}, 2, 2)
-    assert not journal.flush(0.0)
-    journal.close()
-    assert [one.state for one in sync(journal.base)] == ["sent"]
-    assert not journal.directory.exists()
-
-
-def test_sync_without_a_server_says_so_and_keeps_everything(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path, "grpc://127.0.0.1:9", settings=OFFLINE)
-    run = new_run(journal)
-    run.log_metrics({"loss": 1.0}, 1, 1)
-    journal.close()
-    assert [one.state for one in sync(tmp_path, give_up_s=0.1)] == ["away"]
-    assert journals(tmp_path) == [journal.directory]
-
-
 def test_job_that_logs_nothing_is_heard_of_while_it_lives(
     connection: Connection, journal: Journal, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -531,91 +474,3 @@ def test_job_that_logs_nothing_is_heard_of_while_it_lives(
     journal.close()
     thread.join()
     assert runs.get(run.run_id).state == Run.STATE_FAILED
-
-
-def test_after_a_power_cut_what_lost_its_pages_is_left_out(
-    connection: Connection, tmp_path: Path, runs: Runs
-) -> None:
-    journal = Journal.open(tmp_path, "unused", settings=OFFLINE)
-    run = new_run(journal)
-    row = {f"m{number}": 1.0 for number in range(20)}
-    for step in range(1000):
-        run.log_metrics(row, step, step)
-    journal.segments.view[20 * 4096 : 40 * 4096] = bytes(20 * 4096)
-    journal.close()
-    meta = journal.directory / "meta.json"
-    meta.write_text(meta.read_text().replace(boot_id(), "another boot"))
-    deliver(journal.directory, connection, [])
-    found = stored(connection, run.run_id)
-    steps = {step for step, _, _ in found["m0"]}
-    assert 0 < len(steps) == max(steps) + 1 < 20 * 4096 // 184 + 1
-    packed = struct.pack("d", 1.0)
-    assert all(value == packed for key in found for _, _, value in found[key])
-    assert runs.get(run.run_id).state == Run.STATE_KILLED
-    assert "is lost" in (journal.directory / "uploader.log").read_text()
-
-
-# Backlogs ------------------------------------------------------------------------------
-
-
-class Calls(Link):
-    """Counts the calls that carry batches, once all of the journal was read and waits to be
-    sent. Streams end with ``error`` where that is set."""
-
-    def __init__(self, connection: Connection, journal: Journal, error: RunwireError | None = None):
-        super().__init__(connection, journal.writer_id)
-        self.single = self.streams = 0
-        self._journal, self._error = journal, error
-
-    def create_run(self, request: dict[str, Any]) -> Run:
-        end = self._journal.segments.position
-        eventually(lambda: self._journal.status.synced == end, "the journal's end")
-        return super().create_run(request)
-
-    def log_batch(self, run_id: str, batch: bytes | None, names: bytes = b"") -> LogBatchResponse:
-        self.single += batch is not None
-        return super().log_batch(run_id, batch, names)
-
-    def stream_batches(
-        self, run_id: str, requests: Iterator[bytes], timeout_s: float
-    ) -> Generator[StreamBatchesResponse]:
-        self.streams += 1
-        if self._error is not None:
-            raise self._error
-        yield from super().stream_batches(run_id, requests, timeout_s)
-
-
-def send_backlog(journal: Journal, connection: Connection, link: Calls) -> str:
-    """Some 40 batches of two key sets and of rows that fill several; gives the run's id."""
-    run = new_run(journal)
-    wide = {f"wide/{number}": number / 3 for number in range(2000)}
-    for step in range(10_000):
-        run.log_metrics({"loss": float(step)}, step, step)
-        if step % 2_000 == 0:
-            run.log_metrics(wide, step, step)
-    meta = json.loads((journal.directory / "meta.json").read_text())
-    report = Report(journal.directory, quiet=True)
-    small = Uploader(journal.directory, meta, link, report, AS_SYNC, max_batch_bytes=16 << 10)
-    assert small.run()
-    found = stored(connection, run.run_id)
-    assert found["loss"] == Counter((n, n, struct.pack("d", n)) for n in range(10_000))
-    assert all(found[key].total() == 5 for key in wide)
-    return run.run_id
-
-
-def test_a_backlog_goes_by_one_call(connection: Connection, journal: Journal) -> None:
-    link = Calls(connection, journal)
-    run_id = send_backlog(journal, connection, link)
-    assert link.writer(run_id)[0] > 30
-    assert link.streams == 1
-    assert link.single <= 1  # the last batch goes on growing while others wait to be sent
-
-
-@pytest.mark.parametrize("code", [UnimplementedError, InternalError, PermissionDeniedError])
-def test_where_no_stream_can_pass_a_backlog_goes_by_single_calls(
-    connection: Connection, journal: Journal, code: type[RunwireError]
-) -> None:
-    link = Calls(connection, journal, code("what a proxy says"))
-    run_id = send_backlog(journal, connection, link)
-    assert link.single == link.writer(run_id)[0] > 30
-    assert "a stream failed" in (journal.directory / "uploader.log").read_text()

@@ -60,20 +60,6 @@ from client.deliveries import (
 PATIENCE_S = 120.0
 
 
-@pytest.fixture(scope="module")
-def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    """The real services on SQLite and a folder, for the whole module."""
-    with closing(connect(tmp_path_factory.mktemp("data"))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = Journal.open(tmp_path / "journals", "unused", settings=OFFLINE)
-    yield opened
-    opened.close()
-
-
 def ends(work: Callable[[], bool]) -> bool:
     """What the work returns; it fails where that is never."""
     results: list[bool] = []
